@@ -112,8 +112,8 @@ public sealed record EngineLimits
     /// <summary>Accounts of apps. Setting <c>Accounts:Max</c>.</summary>
     public int Accounts { get; init; } = 500;
 
-    /// <summary>A token that expires within this time is refreshed before a step gets it. A token that lasts less than twice as long is
-    /// refreshed at half of its time. Setting <c>Accounts:RefreshBefore</c>.</summary>
+    /// <summary>A token that expires within this time is refreshed before a step gets it. A token whose lifetime is less than twice this
+    /// value is refreshed after half of its lifetime. Setting <c>Accounts:RefreshBefore</c>.</summary>
     public TimeSpan AccountRefreshBefore { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Timeout of a request to a token endpoint. Setting <c>Accounts:Timeout</c>.</summary>
@@ -122,10 +122,10 @@ public sealed record EngineLimits
     /// <summary>Time to sign in at a provider. Setting <c>Accounts:ConnectTimeout</c>.</summary>
     public TimeSpan AccountConnect { get; init; } = TimeSpan.FromMinutes(15);
 
-    /// <summary>How long a token that a refresh replaced stays masked after it has expired.</summary>
+    /// <summary>How long a token that was replaced by a refresh stays masked after it has expired.</summary>
     public TimeSpan AccountTokenMasked { get; init; } = TimeSpan.FromHours(1);
 
-    /// <summary>Sign-ins at providers in progress; above it the oldest is dropped.</summary>
+    /// <summary>Maximum number of sign-ins in progress; a further one drops the oldest.</summary>
     public int AccountsConnecting { get; init; } = 100;
 
     /// <summary>Bytes of a token endpoint's response.</summary>
@@ -319,7 +319,7 @@ public sealed record EngineLimits
     /// <c>Shutdown:Timeout</c>.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>With PostgreSQL: how long a server that does not answer keeps its work, before the others take it over.</summary>
+    /// <summary>With PostgreSQL: after this time without a renewal, other servers take over the work of a server.</summary>
     public TimeSpan ServerLease { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>Concurrent read connections.</summary>

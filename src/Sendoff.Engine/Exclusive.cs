@@ -1,10 +1,10 @@
 namespace Sendoff.Engine;
 
-/// <summary>A section that one caller at a time executes.</summary>
+/// <summary>A section that only one caller at a time executes.</summary>
 public static class Exclusive
 {
     /// <summary>Waits until no other caller is inside.</summary>
-    /// <returns>Dispose of it to leave.</returns>
+    /// <returns>Dispose it to leave.</returns>
     public static async ValueTask<ExclusiveEntry> EnterAsync(this SemaphoreSlim section, CancellationToken ct)
     {
         await section.WaitAsync(ct).ConfigureAwait(false);

@@ -6,13 +6,13 @@ using System.Text.Unicode;
 
 namespace Sendoff.Engine;
 
-/// <summary>Whether bytes are JSON that can be written into other JSON as they are.</summary>
+/// <summary>Checks of JSON, and parsing of untrusted JSON.</summary>
 public static class JsonSyntax
 {
-    /// <summary>How deep a step's values may nest.</summary>
+    /// <summary>Maximum nesting of a step's values.</summary>
     public const int MaxDepth = 1_000;
 
-    /// <summary>One JSON value in UTF-8, nested up to <see cref="MaxDepth"/> levels, and nothing behind it.</summary>
+    /// <summary>Whether the bytes are exactly one JSON value in UTF-8, nested up to <see cref="MaxDepth"/> levels.</summary>
     public static bool IsValue(ReadOnlySpan<byte> json)
     {
         if (!Utf8.IsValid(json))
@@ -31,9 +31,9 @@ public static class JsonSyntax
         }
     }
 
-    /// <summary>JSON that others wrote. All of its strings and names can be read: halves of surrogate pairs, on which
-    /// <see cref="JsonElement.GetString"/> fails, become U+FFFD, as when a step writes them.</summary>
-    /// <exception cref="JsonException">It is not JSON, or nested deeper than the options say.</exception>
+    /// <summary>Parses untrusted JSON. All of its strings and names can be read: halves of surrogate pairs, on which <see
+    /// cref="JsonElement.GetString"/> fails, become U+FFFD, as when a step writes them.</summary>
+    /// <exception cref="JsonException">The text is not JSON, or nested deeper than the options allow.</exception>
     public static JsonElement ParseForeign(string json, JsonDocumentOptions options = default) => JsonElement.Parse(Mended(json), options);
 
     /// <inheritdoc cref="ParseForeign"/>
@@ -47,11 +47,11 @@ public static class JsonSyntax
         return bytes;
     }
 
-    /// <summary>Whether strings may hold halves of surrogate pairs, written as <c>\uD800</c>: System.Text.Json reads such JSON, and cannot
-    /// write it.</summary>
+    /// <summary>Whether strings may contain halves of surrogate pairs, written as <c>\uD800</c>. System.Text.Json can read such JSON, but
+    /// not write it.</summary>
     public static bool MayHoldSurrogates(ReadOnlySpan<byte> json) => json.IndexOf("\\ud"u8) >= 0 || json.IndexOf("\\uD"u8) >= 0;
 
-    /// <summary>Turns halves of surrogate pairs into U+FFFD, in place.</summary>
+    /// <summary>Replaces halves of surrogate pairs with U+FFFD, in place.</summary>
     public static void MendSurrogates(Span<byte> json)
     {
         if (!MayHoldSurrogates(json))

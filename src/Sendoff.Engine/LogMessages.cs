@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine;
 
-/// <summary>Every log line of the engine, by area. Never a body, a header value or a secret.</summary>
+/// <summary>All log messages of the engine, by area. They never contain a body, a header value or a secret.</summary>
 static partial class LogMessages
 {
     // Runs: 1000-1099
@@ -94,7 +94,7 @@ static partial class LogMessages
     [LoggerMessage(
         2000,
         LogLevel.Warning,
-        "Deliveries in flight when the server stopped: {Count}. They are marked as interrupted: they may have been sent, "
+        "Deliveries in flight when the server stopped: {Count}. They are marked as interrupted, because they may have been sent, "
             + "and are not retried automatically"
     )]
     public static partial void DeliveriesInterrupted(this ILogger log, int count);
@@ -127,7 +127,7 @@ static partial class LogMessages
     [LoggerMessage(3050, LogLevel.Information, "Joined {Database}: schema {Schema}, slot {Slot}, epoch {Epoch}")]
     public static partial void ServerJoined(this ILogger log, string database, int schema, int slot, long epoch);
 
-    [LoggerMessage(3051, LogLevel.Warning, "Server {Name} has ended: it did not renew its lease. Its work is taken over")]
+    [LoggerMessage(3051, LogLevel.Warning, "Server {Name} did not renew its lease. Its work is taken over")]
     public static partial void ServerEnded(this ILogger log, string name);
 
     [LoggerMessage(
@@ -146,7 +146,7 @@ static partial class LogMessages
     [LoggerMessage(3056, LogLevel.Warning, "Work waits: {Reason}")]
     public static partial void WorkWaits(this ILogger log, string reason);
 
-    [LoggerMessage(3054, LogLevel.Error, "Other servers have taken over the work of this one, because its lease ended. It joins again")]
+    [LoggerMessage(3054, LogLevel.Error, "Other servers have taken over the work of this server, because its lease expired. It joins again")]
     public static partial void ServerRemoved(this ILogger log);
 
     [LoggerMessage(
@@ -186,7 +186,7 @@ static partial class LogMessages
     [LoggerMessage(
         3008,
         LogLevel.Warning,
-        "{Count} stored times were in the future, because the clock was ahead when they were stored. They were set to now"
+        "{Count} stored times were in the future, because the clock was ahead when they were stored. They were set to the current time"
     )]
     public static partial void TimesCorrected(this ILogger log, long count);
 

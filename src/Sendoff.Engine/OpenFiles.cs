@@ -2,38 +2,39 @@ using System.Runtime.InteropServices;
 
 namespace Sendoff.Engine;
 
-/// <summary>How the file descriptors of the process are shared out: what takes one from outside, a connection, must leave enough for what
-/// serves it.</summary>
-/// <param name="Limit">Descriptors that the process may have; null where the system does not say. .NET raises its soft limit to the hard
-/// one at the start.</param>
-/// <param name="Connections">Connections at once; null is no bound.</param>
-/// <param name="Deliveries">Deliveries on the wire at once.</param>
+/// <summary>How the file descriptors of the process are divided, so that connections leave enough descriptors for the work that they
+/// cause.</summary>
+/// <param name="Limit">Maximum number of descriptors; null if the system does not report it. .NET raises its soft limit to the hard limit
+/// at startup.</param>
+/// <param name="Connections">Maximum number of connections; null for no limit.</param>
+/// <param name="Deliveries">Maximum number of deliveries in flight.</param>
 public sealed partial record OpenFiles(long? Limit, long? Connections, int Deliveries)
 {
-    /// <summary>Libraries, database, log and what the runtime opens.</summary>
+    /// <summary>For libraries, the database, the log and files of the runtime.</summary>
     const int Own = 192;
 
-    /// <summary>Its socket, its pipes and its memory's figures, and what its start takes.</summary>
+    /// <summary>For the socket, the pipes and the memory statistics of a worker, and for its start.</summary>
     const int PerWorker = 8;
 
-    /// <summary>A delivery under way, and a connection at rest beside it.</summary>
+    /// <summary>For a delivery in flight and one idle connection.</summary>
     const int PerDelivery = 2;
     const int Least = 16;
 
-    /// <summary>Below this a server does not come up: the runtime does not find its own libraries, and says nothing of why.</summary>
+    /// <summary>With fewer descriptors, the server does not start: the runtime cannot open its own libraries, and gives no
+    /// reason.</summary>
     public const long Fewest = 384;
 
-    /// <summary>Below this a server has too little for its defaults.</summary>
+    /// <summary>With fewer descriptors, the server cannot use its default limits.</summary>
     public const long Enough = 4_096;
 
-    /// <param name="limit">Null where the system does not say.</param>
-    /// <param name="connections">Setting <c>MaxConnections</c>; null leaves it to the limit.</param>
+    /// <param name="limit">Null if the system does not report it.</param>
+    /// <param name="connections">Setting <c>MaxConnections</c>; null derives it from the limit.</param>
     public static OpenFiles Share(long? limit, EngineLimits limits, int? connections)
     {
         if (limit is not { } all)
             return new(null, connections, limits.DeliveryMaxConcurrent);
         long rest = all - Own - (long)PerWorker * limits.MostWorkers;
-        // Deliveries get half at most.
+        // Deliveries get at most half.
         int deliveries = (int)Math.Clamp(rest / 2 / PerDelivery, Least, limits.DeliveryMaxConcurrent);
         long most = Math.Max(Least, rest - (long)deliveries * PerDelivery);
         return new(all, Math.Min(connections ?? most, most), deliveries);
@@ -48,11 +49,11 @@ public sealed partial record OpenFiles(long? Limit, long? Connections, int Deliv
         return GetLimit(number, out var found) == 0 ? (long)Math.Min(found.Soft, int.MaxValue) : null;
     }
 
-    /// <summary>In words.</summary>
+    /// <summary>The result in words.</summary>
     public override string ToString() =>
         Limit is not { } limit
             ? "no limit of open files"
-            : $"{limit:N0} open files: up to {Connections:N0} connections and {Deliveries:N0} deliveries at once";
+            : $"{limit:N0} open files: up to {Connections:N0} connections and {Deliveries:N0} concurrent deliveries";
 
     [StructLayout(LayoutKind.Sequential)]
     struct ResourceLimit

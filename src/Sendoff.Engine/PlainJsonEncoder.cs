@@ -8,8 +8,8 @@ using System.Text.Json.Serialization;
 
 namespace Sendoff.Engine;
 
-/// <summary>Writes JSON as people read it: only quotation marks, backslashes, control and format characters are escaped. Of .NET's encoders
-/// even the relaxed one escapes emoji. What is written into HTML is encoded for HTML there.</summary>
+/// <summary>Writes readable JSON: only quotation marks, backslashes, control and format characters are escaped. Even the relaxed encoder of
+/// .NET escapes emoji. Text in HTML is encoded for HTML separately.</summary>
 public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
 {
     public static readonly PlainJsonEncoder Instance = new();
@@ -23,11 +23,11 @@ public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
 
     public override int MaxOutputCharactersPerInputCharacter => UnsafeRelaxedJsonEscaping.MaxOutputCharactersPerInputCharacter;
 
-    /// <summary>The options of a context of source generation, with this encoder.</summary>
+    /// <summary>The options of a source generation context, with this encoder.</summary>
     public static JsonSerializerOptions OptionsOf(JsonSerializerContext context) =>
         optionsOf.GetOrAdd(context, static from => new(from.Options) { Encoder = Instance, TypeInfoResolver = from });
 
-    // What reorders text or acts upon a terminal is escaped; the joiner of emoji (U+200D) is neither.
+    // Characters that reorder text or control a terminal are escaped, but not the joiner of emoji (U+200D).
     public override bool WillEncode(int unicodeScalar) =>
         unicodeScalar <= char.MaxValue && UnsafeRelaxedJsonEscaping.WillEncode(unicodeScalar)
         || unicodeScalar != 0x200d
@@ -36,7 +36,7 @@ public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
                     or UnicodeCategory.LineSeparator
                     or UnicodeCategory.ParagraphSeparator;
 
-    // The relaxed encoder writes what it would not escape itself; the default one escapes all but ASCII.
+    // The relaxed encoder cannot write characters that it would not escape; the default encoder escapes everything but ASCII.
     public override bool TryEncodeUnicodeScalar(int unicodeScalar, char* buffer, int bufferLength, out int numberOfCharactersWritten) =>
         (unicodeScalar < 0x80 ? UnsafeRelaxedJsonEscaping : Default).TryEncodeUnicodeScalar(
             unicodeScalar,
@@ -50,7 +50,7 @@ public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
         var all = new ReadOnlySpan<char>(text, textLength);
         for (int i = all.IndexOfAnyExcept(plain); i >= 0 && i < all.Length; )
         {
-            // A surrogate that stands alone is no scalar: U+FFFD takes its place.
+            // A lone surrogate is not a scalar value; U+FFFD replaces it.
             if (Rune.DecodeFromUtf16(all[i..], out var scalar, out int length) != OperationStatus.Done || WillEncode(scalar.Value))
                 return i;
             i += length;

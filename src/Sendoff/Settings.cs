@@ -15,14 +15,14 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff;
 
-/// <summary>A setting that cannot be used: its key, its value and what is expected.</summary>
+/// <summary>An invalid setting: its key, its value and the expected format.</summary>
 sealed class SettingsException(string key, string value, string expected)
     : Exception($"the setting {key} is '{value}'; expected {expected}");
 
 /// <summary>A workflow's own rules, in addition to the server's.</summary>
 sealed record WorkflowEgress(IReadOnlyList<string> Allow, IReadOnlyList<string> Deny);
 
-/// <summary>All settings, read once at start. Sources, later ones winning: <c>appsettings.json</c>, <c>SENDOFF_Section__Key</c>,
+/// <summary>All settings, read once at startup. Sources in increasing precedence: <c>appsettings.json</c>, <c>SENDOFF_Section__Key</c>,
 /// flags.</summary>
 sealed record Settings
 {
@@ -32,21 +32,20 @@ sealed record Settings
     /// <summary>The connection string of PostgreSQL; null for SQLite. Setting <c>Database</c>.</summary>
     public string? Database { get; init; }
 
-    /// <summary>Where the server listens. Setting <c>Listen</c>.</summary>
+    /// <summary>Addresses that the server listens on. Setting <c>Listen</c>.</summary>
     public IReadOnlyList<ListenAddress> Listen { get; init; } = ListenAddress.ReadList("http://localhost:5180")!;
 
-    /// <summary>Where the server is reached through a reverse proxy; null for where it listens. Setting <c>PublicUrl</c>.</summary>
+    /// <summary>The URL of the server behind a reverse proxy; null for its listening address. Setting <c>PublicUrl</c>.</summary>
     public Uri? PublicUrl { get; init; }
 
-    /// <summary>Listeners that serve triggers only; with any, those of <see cref="Listen"/> serve none. Setting
+    /// <summary>Listeners that serve only triggers. If there are any, the listeners of <see cref="Listen"/> serve no triggers. Setting
     /// <c>Hooks:Listen</c>.</summary>
     public IReadOnlyList<ListenAddress> HooksListen { get; init; } = [];
 
-    /// <summary>Where callers of workflows reach the server, when that is not where the pages are. Setting
-    /// <c>Hooks:PublicUrl</c>.</summary>
+    /// <summary>The URL for callers of workflows, if it differs from that of the web UI. Setting <c>Hooks:PublicUrl</c>.</summary>
     public Uri? HooksPublicUrl { get; init; }
 
-    /// <summary>Reverse proxies that say who a caller is. Setting <c>TrustedProxies</c>.</summary>
+    /// <summary>Reverse proxies whose <c>x-forwarded-for</c> is trusted. Setting <c>TrustedProxies</c>.</summary>
     public Server.Triggers.TrustedProxies TrustedProxies { get; init; } = Server.Triggers.TrustedProxies.None;
 
     /// <summary>The certificate of https listeners. Settings <c>Tls:Certificate</c>, <c>Tls:Key</c>, <c>Tls:Password</c>.</summary>
@@ -54,41 +53,42 @@ sealed record Settings
     public string? TlsKey { get; init; }
     public string? TlsPassword { get; init; }
 
-    /// <summary>A PEM file with the certificates of authorities that deliveries, steps and npm trust besides the system's. Setting
+    /// <summary>A PEM file with certificates of authorities that deliveries, steps and npm trust in addition to the system's. Setting
     /// <c>Tls:Authorities</c>.</summary>
     public string? TlsAuthorities { get; init; }
 
-    /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
+    /// <summary>Lifetime of a session. Setting <c>Auth:SessionAge</c>.</summary>
     public TimeSpan SessionAge { get; init; } = TimeSpan.FromDays(30);
 
     /// <summary>Maximum number of sessions. Setting <c>Auth:MaxSessions</c>.</summary>
     public int SessionsMax { get; init; } = 1_000;
     public EngineLimits Limits { get; init; } = new();
 
-    /// <summary>Node.js instead of the pinned one. Setting <c>Workers:NodePath</c>.</summary>
+    /// <summary>A Node.js program to use instead of the pinned one. Setting <c>Workers:NodePath</c>.</summary>
     public string? NodePath { get; init; }
 
-    /// <summary>What steps may see and do. Settings <c>Workers:Sandbox</c>, <c>:Network</c>, <c>:AllowChildProcesses</c>,
+    /// <summary>Isolation of steps. Settings <c>Workers:Sandbox</c>, <c>:Network</c>, <c>:AllowChildProcesses</c>,
     /// <c>:TmpSize</c>.</summary>
     public SandboxOptions Isolation { get; init; } = new();
 
-    /// <summary>Rules for allowed destinations besides public addresses (D2). Setting <c>Egress:Allow</c>.</summary>
+    /// <summary>Rules for allowed destinations in addition to public addresses (D2). Setting <c>Egress:Allow</c>.</summary>
     public IReadOnlyList<string> EgressAllow { get; init; } = [];
 
     /// <summary>Rules for denied destinations, which take precedence. Setting <c>Egress:Deny</c>.</summary>
     public IReadOnlyList<string> EgressDeny { get; init; } = [];
 
-    /// <summary>Own rules of workflows beside those, by name. Settings <c>Egress:Workflows:NAME:Allow</c> and <c>:Deny</c>.</summary>
+    /// <summary>Additional rules for single workflows, by name. Settings <c>Egress:Workflows:NAME:Allow</c> and <c>:Deny</c>.</summary>
     public IReadOnlyDictionary<string, WorkflowEgress> EgressWorkflows { get; init; } = new Dictionary<string, WorkflowEgress>();
 
-    /// <summary>Local addresses that deliveries come from (D3); none lets the system choose. Setting <c>Egress:Addresses</c>.</summary>
+    /// <summary>Local addresses from which deliveries are sent (D3); if empty, the system chooses. Setting
+    /// <c>Egress:Addresses</c>.</summary>
     public IReadOnlyList<IPAddress> EgressAddresses { get; init; } = [];
 
-    /// <summary>The addresses and ranges that are published as those; none for <see cref="EgressAddresses"/>. Setting
+    /// <summary>The published addresses and ranges; if empty, <see cref="EgressAddresses"/>. Setting
     /// <c>Egress:PublicAddresses</c>.</summary>
     public IReadOnlyList<string> EgressPublicAddresses { get; init; } = [];
 
-    /// <summary>A proxy that deliveries go through. Setting <c>Egress:Proxy</c>.</summary>
+    /// <summary>The proxy for deliveries. Setting <c>Egress:Proxy</c>.</summary>
     public EgressProxy? EgressProxy { get; init; }
 
     /// <summary>The mail server. Settings <c>Smtp:*</c>.</summary>
@@ -103,22 +103,21 @@ sealed record Settings
     /// <summary>Maximum number of connections; null derives it from the limit of open files.</summary>
     public int? MaxConnections { get; init; }
 
-    /// <summary>How the file descriptors of this process are shared out.</summary>
+    /// <summary>How the file descriptors of this process are divided.</summary>
     public OpenFiles OpenFiles => OpenFiles.Share(OpenFiles.Current(), Limits, MaxConnections);
 
-    /// <summary>What secrets are sealed under, in Base64; null for the key in the data directory. Setting <c>Secrets:Key</c>.</summary>
+    /// <summary>The encryption key of secrets, in Base64; null for the key in the data directory. Setting <c>Secrets:Key</c>.</summary>
     public string? SecretsKey { get; init; }
 
-    /// <summary>The development profile (<c>--development</c>, which <c>dotnet run</c> gives): deliveries to loopback are
-    /// allowed.</summary>
+    /// <summary>The development profile (<c>--development</c>, set by <c>dotnet run</c>): deliveries to loopback are allowed.</summary>
     public bool Development { get; init; }
 
     public static readonly IReadOnlyList<string> Loopback = ["127.0.0.0/8", "::1/128"];
 
-    /// <summary>The rules in force: the development profile adds loopback.</summary>
+    /// <summary>The rules in force, with loopback in the development profile.</summary>
     public IReadOnlyList<string> EffectiveAllow => Development ? [.. Loopback, .. EgressAllow] : EgressAllow;
 
-    /// <summary>Reads the settings. A bad value throws <see cref="SettingsException"/>; unknown keys come back as warnings.</summary>
+    /// <summary>Reads the settings. An invalid value throws <see cref="SettingsException"/>; unknown keys cause warnings.</summary>
     public static (Settings Settings, IReadOnlyList<string> Warnings) Read(
         IEnumerable<KeyValuePair<string, string?>> values,
         bool development
@@ -179,14 +178,14 @@ sealed record Settings
         }
     }
 
-    /// <param name="IsSecret">A bad value is not printed: it may hold a password.</param>
+    /// <param name="IsSecret">An invalid value is not printed, because it may contain a password.</param>
     sealed record Key(string Expected, Func<Settings, string, Settings?> Apply, bool IsSecret = false);
 
     const string WorkflowPrefix = "Egress:Workflows:";
 
     const string Rules = "a comma-separated list of CIDR ranges, host patterns and ports";
 
-    // Sections of ASP.NET's own, and the commands' own variables.
+    // Sections of ASP.NET Core and variables of the commands.
     static readonly HashSet<string> others = new(StringComparer.OrdinalIgnoreCase)
     {
         "Logging",
@@ -238,7 +237,7 @@ sealed record Settings
                     : null
         ),
         ["Auth:MaxSessions"] = new(
-            "a whole number from 1",
+            "a whole number, at least 1",
             (s, v) =>
                 int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0 ? s with { SessionsMax = n } : null
         ),
@@ -274,7 +273,7 @@ sealed record Settings
         ["Egress:Allow"] = new(Rules, (s, v) => s with { EgressAllow = List(v) }),
         ["Egress:Deny"] = new(Rules, (s, v) => s with { EgressDeny = List(v) }),
         ["Egress:Addresses"] = new(
-            "a comma-separated list of this machine's IP addresses, each in full",
+            "a comma-separated list of complete IP addresses of this machine",
             (s, v) => ReadAddresses(v) is { } all ? s with { EgressAddresses = all } : null
         ),
         ["Egress:PublicAddresses"] = new(
@@ -435,7 +434,7 @@ sealed record Settings
                     : null
         ),
         ["Packages:Hosts"] = new(
-            "a comma-separated list of hosts, each with its port where that is not 443",
+            "a comma-separated list of hosts, each with its port if that is not 443",
             (s, v) =>
                 List(v).Select(WithPort).ToList() is { } hosts && !hosts.Contains(null)
                     ? s with
@@ -467,12 +466,12 @@ sealed record Settings
         ["Stores:MaxBytes"] = Bytes((l, v) => l with { DataStoreBytes = v }),
         ["Stores:MaxBytesInAll"] = Bytes((l, v) => l with { DataStoreBytesInAll = v }),
         ["Secrets:Key"] = new(
-            "32 bytes in Base64, such as `openssl rand -base64 32` prints",
+            "32 bytes in Base64, as printed by `openssl rand -base64 32`",
             (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null,
             IsSecret: true
         ),
         ["MaxConnections"] = new(
-            "a whole number from 16",
+            "a whole number, at least 16",
             (s, v) =>
                 int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n >= 16
                     ? s with
@@ -488,7 +487,7 @@ sealed record Settings
         ),
     };
 
-    // A workflow's name may hold a colon.
+    // A workflow's name may contain a colon.
     static Key? OfWorkflow(string key)
     {
         int end = key.LastIndexOf(':');
@@ -539,7 +538,7 @@ sealed record Settings
 
     static Key Count(Func<EngineLimits, int, EngineLimits> apply) =>
         new(
-            "a whole number from 1",
+            "a whole number, at least 1",
             (s, v) =>
                 int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0
                     ? s with
@@ -579,7 +578,7 @@ sealed record Settings
         return [.. all];
     }
 
-    // 10.1 and 012.0.0.1 are addresses too, and hardly those that were meant.
+    // The parser also accepts 10.1 and 012.0.0.1, which are probably mistakes.
     static bool IsAddress(string text, [NotNullWhen(true)] out IPAddress? address) =>
         IPAddress.TryParse(text, out address) && (text.Contains(':') || text == address.ToString());
 

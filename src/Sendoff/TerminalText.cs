@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Sendoff;
 
-/// <summary>Text that a terminal shows and does not act upon, whatever it holds.</summary>
+/// <summary>Escapes text so that it cannot control a terminal.</summary>
 static class TerminalText
 {
     // C0 without tab and line feed, DEL, C1, the controls of bidirectional text, and the other line ends.
@@ -27,10 +27,10 @@ static class TerminalText
         '\u2069',
     ]);
 
-    /// <summary>A terminal may act upon something in it.</summary>
+    /// <summary>Whether the text contains a character that could control a terminal.</summary>
     public static bool IsActive(ReadOnlySpan<char> text) => text.ContainsAny(active);
 
-    /// <summary>The text with each character that a terminal may act upon written as <c>\u001b</c>. JSON stays the same JSON.</summary>
+    /// <summary>Writes each character that could control a terminal as <c>\u001b</c>. JSON remains equivalent.</summary>
     public static string Clean(string text)
     {
         if (!IsActive(text))

@@ -3,20 +3,20 @@ using System.IO.Hashing;
 
 namespace Sendoff;
 
-/// <summary>Data of an archive's entries besides their names.</summary>
+/// <summary>Properties of an archive's entries.</summary>
 internal static class ZipEntries
 {
-    // The upper half of the attributes is the mode of Unix: the type of the file is in its first four bits.
+    // The upper 16 bits of the attributes are the Unix mode. Its first four bits are the file type.
     const int UnixMode = 16,
         TypeOfFile = 0xF000,
         SymbolicLink = 0xA000;
 
-    /// <summary>The entry is a symbolic link: its content is the path that it points to.</summary>
+    /// <summary>Whether the entry is a symbolic link. Its content is the target path.</summary>
     public static bool IsLink(ZipArchiveEntry entry) => ((entry.ExternalAttributes >> UnixMode) & TypeOfFile) == SymbolicLink;
 
-    /// <summary>Reads an entry and stops above the limit, because sizes in an archive cannot be trusted.</summary>
-    /// <exception cref="InvalidDataException">The content is not the one that was packed. .NET does not look: a damaged archive would be
-    /// taken for whole, and one with a password is noise.</exception>
+    /// <summary>Reads an entry, and stops above the limit, because the sizes in an archive cannot be trusted.</summary>
+    /// <exception cref="InvalidDataException">The content does not match its checksum. .NET does not check this, so a damaged archive would
+    /// be accepted, and one with a password would be read as random bytes.</exception>
     public static byte[] Read(ZipArchiveEntry entry, long most)
     {
         using var stream = entry.Open();

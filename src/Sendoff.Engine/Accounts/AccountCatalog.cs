@@ -4,31 +4,31 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Accounts;
 
-/// <summary>The workspace's accounts, in memory as they are in the store. Values are masked before a step can see them (C8).</summary>
+/// <summary>The accounts of the workspace, cached from the store. Values are masked before a step can see them (C8).</summary>
 public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time)
     : IStoreCache
 {
     readonly SemaphoreSlim changing = new(1);
     ImmutableDictionary<AccountId, Row> rows = ImmutableDictionary<AccountId, Row>.Empty;
 
-    /// <summary>Values that accounts had, and until when they are masked.</summary>
+    /// <summary>Earlier values of accounts, and until when they are masked.</summary>
     ImmutableList<(string Value, DateTimeOffset Until)> replaced = [];
 
-    /// <param name="Number">Of its row in the store: the order in which accounts were made.</param>
+    /// <param name="Number">The number of its row in the store, in the order of creation.</param>
     sealed record Row(long Number, Account Account);
 
-    /// <summary>In the order in which they were made.</summary>
+    /// <summary>All accounts in the order of creation.</summary>
     public IReadOnlyList<Account> All => [.. rows.Values.OrderBy(static row => row.Number).Select(static row => row.Account)];
 
     public Account? Find(AccountId id) => rows.GetValueOrDefault(id)?.Account;
 
-    /// <summary>The account that a step means by a name: an id, or an app, of which the oldest account counts.</summary>
+    /// <summary>The account for a name: an id, or an app with its oldest account.</summary>
     public Account? Find(string name) =>
         AccountId.TryParse(name, out var id) && Find(id) is { } named
             ? named
             : All.FirstOrDefault(account => account.App.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>Reads them from the store. Call once, before the first run.</summary>
+    /// <summary>Reads the accounts from the store. Call once, before the first run.</summary>
     public async Task LoadAsync(CancellationToken ct)
     {
         rows = (await store.ListAccountsAsync(ct).ConfigureAwait(false)).ToImmutableDictionary(
@@ -50,23 +50,22 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
         await LoadAsync(ct).ConfigureAwait(false);
     }
 
-    /// <summary>What is wrong with an account, in sentences that say how to correct it.</summary>
+    /// <summary>The errors of an account, as sentences that explain how to fix them.</summary>
     public IReadOnlyList<string> FindFaults(Account account) =>
         Find(account.Id) is null && rows.Count >= limits.Accounts
             ? [$"there are {limits.Accounts:N0} accounts, which is the limit (setting Accounts:Max)."]
             : AccountRules.FindFaults(account);
 
-    /// <summary>An id that no account has.</summary>
+    /// <summary>A new unique id.</summary>
     public AccountId NewId() => AccountId.From(ids.Next());
 
-    /// <summary>Stores an account in which <see cref="FindFaults"/> finds nothing, in place of the one with its id.</summary>
+    /// <summary>Stores a valid account (see <see cref="FindFaults"/>), and replaces the one with the same id.</summary>
     public Task SaveAsync(Account account, CancellationToken ct) =>
         ChangeAsync(account.Id, _ => account, untilDurable: false, maskedUntil: null, ct);
 
-    /// <summary>Changes an account durably, and returns it as it is then; null if <paramref name="change"/> returns null.</summary>
+    /// <summary>Changes an account durably and returns the changed account; null if <paramref name="change"/> returns null.</summary>
     /// <param name="untilDurable">See <see cref="IAccountStore.SaveAccountAsync"/>.</param>
-    /// <param name="maskedUntil">When the values that it loses are worth nothing; null keeps them masked until history is
-    /// pruned.</param>
+    /// <param name="maskedUntil">When the removed values become worthless; null keeps them masked until the history is pruned.</param>
     internal async Task<Account?> ChangeAsync(
         AccountId id,
         Func<Account?, Account?> change,
@@ -91,7 +90,7 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
         return after;
     }
 
-    /// <summary>Returns false if it does not exist. Its values stay masked as long as there is history that may hold them.</summary>
+    /// <summary>Returns false if it does not exist. Its values stay masked until the history that may contain them is pruned.</summary>
     public async Task<bool> RemoveAsync(AccountId id, CancellationToken ct)
     {
         using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
@@ -104,7 +103,7 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
         return true;
     }
 
-    // Pruning deletes a replaced secret when it is older than the history: one that is worth nothing earlier is dated back.
+    // Pruning deletes a replaced secret that is older than the history. One that becomes worthless earlier gets an earlier time.
     StoredSecret[] Sealed(AccountId id, string[] values, DateTimeOffset? maskedUntil)
     {
         var now = time.GetUtcNow();
@@ -120,7 +119,7 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
         ];
     }
 
-    /// <summary>Before a step can see the new values, and before the store has them.</summary>
+    /// <summary>Called before the store has the new values and before a step can see them.</summary>
     void Mask(string[] gone, DateTimeOffset? maskedUntil, IEnumerable<string> added)
     {
         var now = time.GetUtcNow();

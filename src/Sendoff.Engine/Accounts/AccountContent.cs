@@ -4,7 +4,7 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Accounts;
 
-/// <summary>An account as it is sealed in the store, and which of its values no record may show.</summary>
+/// <summary>The content of an account in the store, before encryption, and its values that are masked.</summary>
 internal static class AccountContent
 {
     public static byte[] Write(Account account) => JsonSerializer.SerializeToUtf8Bytes(account, AccountJson.Default.Account);
@@ -25,7 +25,7 @@ internal static class AccountContent
         return values.Where(static value => value.Length >= SecretMask.Shortest);
     }
 
-    /// <summary>What steps see as <c>$auth</c>. What a person gave wins over what the provider did.</summary>
+    /// <summary>The fields that steps see as <c>$auth</c>. The user's fields take precedence over the provider's.</summary>
     public static IReadOnlyDictionary<string, string> FieldsOf(Account account)
     {
         var fields = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -41,7 +41,7 @@ internal static class AccountContent
         return fields;
     }
 
-    // A provider says by it where its API is; it would cover destinations if it were masked.
+    // Some providers return the address of their API. Masking it would hide destinations.
     static bool IsAddress(string value) =>
         Uri.TryCreate(value, UriKind.Absolute, out var url)
         && url is { Scheme: "https" or "http", Query: "", UserInfo: "", AbsolutePath: "/" };

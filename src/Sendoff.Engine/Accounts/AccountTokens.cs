@@ -4,10 +4,10 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Accounts;
 
-/// <summary>An account as a step gets it: its fields, or why there are none.</summary>
+/// <summary>An account for a step: its fields, or the reason why they are not available.</summary>
 public sealed record AccountAnswer(Account Account, IReadOnlyDictionary<string, string>? Fields, string? Fault);
 
-/// <summary>Gives accounts with valid tokens to steps (I3, I4). A token that expires soon is refreshed first, once for all
+/// <summary>Provides accounts with valid tokens to steps (I3, I4). A token that expires soon is refreshed first, once for all
 /// callers.</summary>
 /// <remarks>(1) check the token, (2) join the refresh in progress, or start one, (3) ask the provider, (4) store the tokens,
 /// (5) return.</remarks>
@@ -21,20 +21,20 @@ public sealed class AccountTokens(
     ILogger<AccountTokens> log
 )
 {
-    /// <summary>A token that lasts for less is not handed out after a failed refresh.</summary>
+    /// <summary>After a failed refresh, a token is used only if it is valid for at least this time.</summary>
     static readonly TimeSpan leastLeft = TimeSpan.FromSeconds(30);
 
     readonly Lock beginning = new();
     readonly Dictionary<AccountId, Task<Account?>> refreshing = [];
 
-    /// <summary>The account that is meant by the first of the names that means one; null if none does.</summary>
+    /// <summary>The account for the first name that has one; null if no name has one.</summary>
     public async Task<AccountAnswer?> FindAsync(IEnumerable<string> names)
     {
         var account = names.Select(catalog.Find).FirstOrDefault(static found => found is not null);
         return account is null ? null : await GiveAsync(account).ConfigureAwait(false);
     }
 
-    /// <summary>For each app the account that is meant by its name.</summary>
+    /// <summary>One account for each app, by the app's name.</summary>
     public Task<AccountAnswer[]> ListAsync() => Task.WhenAll(catalog.All.DistinctBy(static account => account.App).Select(GiveAsync));
 
     async Task<AccountAnswer> GiveAsync(Account account)
@@ -48,7 +48,8 @@ public sealed class AccountTokens(
         return isUsable ? new(account, AccountContent.FieldsOf(account), null) : new(account, null, FaultOf(account));
     }
 
-    /// <summary>Gets a new token, even if the current one is valid. Returns the changed account, or null if there is none.</summary>
+    /// <summary>Requests a new token, even if the current one is valid. Returns the changed account, or null if it does not
+    /// exist.</summary>
     public Task<Account?> RefreshAsync(AccountId id)
     {
         lock (beginning)
@@ -68,7 +69,7 @@ public sealed class AccountTokens(
         {
             var before = catalog.Find(id)?.Tokens;
             using var turn = await turns.EnterAsync(id, CancellationToken.None).ConfigureAwait(false);
-            // Another server may have used the refresh token meanwhile, which may be valid only once.
+            // Another server may have used the refresh token, which may be valid only once.
             await catalog.FollowAsync(CancellationToken.None).ConfigureAwait(false);
             if (catalog.Find(id) is not { Client: { } client } account || !IsSame(account.Tokens, before))
                 return catalog.Find(id);
@@ -91,10 +92,10 @@ public sealed class AccountTokens(
         }
     }
 
-    /// <summary>Stores what a provider answered about an account, unless somebody has connected it anew or removed it meanwhile.</summary>
+    /// <summary>Stores a provider's response, unless the account was connected again or deleted meanwhile.</summary>
     internal async Task<Account?> KeepAsync(Account asked, TokenAnswer answer)
     {
-        // C8: a provider may repeat what it was sent.
+        // C8: a provider's error message may repeat the request.
         var fault = answer.Fault is { } words ? words with { Message = concealment.Mask.Text(words.Message) } : null;
         var kept = await catalog
             .ChangeAsync(
@@ -127,14 +128,14 @@ public sealed class AccountTokens(
         (one?.ClientId, one?.ClientSecret, one?.TokenUrl, one?.Scope)
         == (other?.ClientId, other?.ClientSecret, other?.TokenUrl, other?.Scope);
 
-    // Hourly tokens would pile up over the days of the history, and a mask with thousands of values is slow.
+    // Hourly tokens would accumulate over the days of the history, and a mask with thousands of values is slow.
     DateTimeOffset? MaskedUntil(Account asked)
     {
         var now = time.GetUtcNow();
         return asked.Tokens?.ExpiresAt is { } end ? (end > now ? end : now) + limits.AccountTokenMasked : null;
     }
 
-    /// <summary>Null if there is nothing to ask with.</summary>
+    /// <summary>Null if there is no grant to request a token with.</summary>
     static IReadOnlyList<KeyValuePair<string, string>>? GrantOf(Account account) =>
         account switch
         {
@@ -148,7 +149,8 @@ public sealed class AccountTokens(
             _ => null,
         };
 
-    /// <summary>Whether a token ends soon: within the setting's time, or half of its own if it lasts less than twice as long.</summary>
+    /// <summary>Whether a token expires soon: within the setting's time, or within half of its lifetime if that is less than twice the
+    /// setting.</summary>
     bool IsDue(Account account)
     {
         if (account.Kind == AccountKind.Keys || account.Fault is { IsFinal: true })
@@ -173,14 +175,14 @@ public sealed class AccountTokens(
         string again = $"Connect it on the page Accounts, or with `sendoff accounts connect {account.Id}`";
         return account switch
         {
-            { Fault: { IsFinal: true } fault } => $"{who} has to be connected again: {fault.Message}. {again}",
+            { Fault: { IsFinal: true } fault } => $"{who} must be connected again: {fault.Message}. {again}",
             { Fault: { } fault } => $"{who} could not get a new token: {fault.Message}",
             { Tokens: null } => $"{who} is not connected. {again}",
-            _ => $"the token of {who} ended at {account.Tokens!.ExpiresAt:u}, and the provider gave no refresh token. {again}",
+            _ => $"the token of {who} expired at {account.Tokens!.ExpiresAt:u}, and the provider returned no refresh token. {again}",
         };
     }
 
-    /// <summary>Waits for the refreshes under way: what a provider gives once has to be stored.</summary>
+    /// <summary>Waits for the refreshes in progress, because a provider may return a refresh token only once.</summary>
     public async Task StopAsync()
     {
         Task[] left;

@@ -5,16 +5,16 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Accounts;
 
-/// <summary>Where a browser goes to sign in at a provider, and what it comes back with.</summary>
-/// <param name="State">Names the sign-in in the provider's answer.</param>
+/// <summary>The URL for the sign-in at a provider, and the state in its callback.</summary>
+/// <param name="State">Identifies the sign-in in the provider's callback.</param>
 public sealed record BegunSignIn(Uri Url, string State);
 
-/// <summary>What came of a sign-in: the account, or why it is not connected.</summary>
-/// <param name="Fault">A sentence for the person who signs in.</param>
+/// <summary>The result of a sign-in: the account, or why it is not connected.</summary>
+/// <param name="Fault">A sentence for the user.</param>
 public sealed record Connected(Account? Account, string? Fault);
 
-/// <summary>Sign-ins at providers (RFC 6749, section 4.1, with PKCE, RFC 7636). Verifiers and states are only in memory: a sign-in does
-/// not survive a restart.</summary>
+/// <summary>Sign-ins at providers (RFC 6749, section 4.1, with PKCE, RFC 7636). Verifiers and states are kept only in memory, so a sign-in
+/// does not survive a restart.</summary>
 public sealed class Authorizations(
     AccountCatalog catalog,
     TokenEndpoint endpoint,
@@ -29,12 +29,12 @@ public sealed class Authorizations(
     readonly Lock changing = new();
     readonly Dictionary<string, Pending> pending = new(StringComparer.Ordinal);
 
-    /// <param name="Browser">What the browser that began it has to show (I2).</param>
+    /// <param name="Browser">Identifies the browser that started the sign-in (I2).</param>
     sealed record Pending(AccountId Account, OAuthClient Client, string Verifier, string RedirectUri, string Browser, DateTimeOffset Until);
 
-    /// <summary>Begins a sign-in for an account with an authorization code.</summary>
-    /// <param name="redirectUri">Where the provider sends the browser back to.</param>
-    /// <param name="browser">What only this browser knows.</param>
+    /// <summary>Starts the sign-in for an account with an authorization code.</summary>
+    /// <param name="redirectUri">The URL to which the provider redirects the browser.</param>
+    /// <param name="browser">A value that only this browser knows.</param>
     public BegunSignIn Begin(Account account, string redirectUri, string browser)
     {
         var client = account.Client!;
@@ -71,15 +71,16 @@ public sealed class Authorizations(
         return new($"{url}{(url.Contains('?') ? '&' : '?')}{text}");
     }
 
-    /// <summary>Ends a sign-in with what the browser brought back. A state is good once, and for the browser that began it (I2).</summary>
+    /// <summary>Completes a sign-in with the parameters of the callback. A state is valid once, for the browser that started it
+    /// (I2).</summary>
     /// <param name="code">Null if the provider sent an error.</param>
-    /// <param name="error">The provider's own words.</param>
+    /// <param name="error">The provider's error message.</param>
     public async Task<Connected> EndAsync(string? state, string? code, string? error, string? browser)
     {
         if (Take(state, browser) is not { } began)
-            return new(null, "This sign-in was not begun in this browser, has ended already, or took too long. Connect the account again.");
+            return new(null, "This sign-in was not started in this browser, has already ended, or took too long. Connect the account again.");
         if (code is null)
-            return new(null, $"{HostOf(began.Client)} did not give access: {Plain(error ?? "it sent neither a code nor an error")}.");
+            return new(null, $"{HostOf(began.Client)} did not grant access: {Plain(error ?? "it sent neither a code nor an error")}.");
         var grant = new KeyValuePair<string, string>[]
         {
             new("grant_type", "authorization_code"),
@@ -89,7 +90,7 @@ public sealed class Authorizations(
         };
         var answer = await endpoint.AskAsync(began.Client, grant, null).ConfigureAwait(false);
         if (answer.Fault is { } fault)
-            return new(null, $"{HostOf(began.Client)} did not give a token: {concealment.Mask.Text(fault.Message.Replace(code, "…"))}.");
+            return new(null, $"{HostOf(began.Client)} did not return a token: {concealment.Mask.Text(fault.Message.Replace(code, "…"))}.");
         var account = await catalog
             .ChangeAsync(
                 began.Account,
@@ -99,7 +100,7 @@ public sealed class Authorizations(
                 CancellationToken.None
             )
             .ConfigureAwait(false);
-        return account is null ? new(null, "The account was changed or removed in the meantime. Connect it again.") : new(account, null);
+        return account is null ? new(null, "The account was changed or deleted meanwhile. Connect it again.") : new(account, null);
     }
 
     Pending? Take(string? state, string? browser)

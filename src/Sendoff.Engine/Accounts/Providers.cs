@@ -3,11 +3,11 @@ using System.Text.Json.Serialization;
 
 namespace Sendoff.Engine.Accounts;
 
-/// <summary>What is publicly known of a provider: where its OAuth 2.0 endpoints are, or which static token its apps take.</summary>
-/// <param name="Apps">Further apps of the provider; <c>*</c> at the end stands for any text.</param>
-/// <param name="Scopes">By app.</param>
-/// <param name="Fields">Fields that a person fills in; null for OAuth 2.0.</param>
-/// <param name="Hint">Where the static token comes from.</param>
+/// <summary>Public data of a provider: its OAuth 2.0 endpoints, or the static token of its apps.</summary>
+/// <param name="Apps">Further apps of the provider; <c>*</c> at the end matches any text.</param>
+/// <param name="Scopes">Scopes by app.</param>
+/// <param name="Fields">Fields that the user enters; null for OAuth 2.0.</param>
+/// <param name="Hint">How to get the static token.</param>
 public sealed record Provider(
     string App,
     string Name,
@@ -29,7 +29,7 @@ public sealed record Provider(
         app == App || Apps?.Any(one => one.EndsWith('*') ? app.StartsWith(one[..^1], StringComparison.Ordinal) : app == one) == true;
 }
 
-/// <summary>The well-known providers. Any other is entered with its URLs.</summary>
+/// <summary>The known providers. For other providers, the user enters the URLs.</summary>
 public static class Providers
 {
     public static IReadOnlyList<Provider> All { get; } = Read();

@@ -6,16 +6,14 @@ using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Engine.Accounts;
 
-/// <summary>What a token endpoint answered: tokens, or why there are none.</summary>
+/// <summary>The response of a token endpoint: tokens, or the error.</summary>
 internal sealed record TokenAnswer(OAuthTokens? Tokens, AccountFault? Fault);
 
-/// <summary>
-/// Requests tokens from a provider (RFC 6749, sections 4.1.3, 4.4.2 and 6). A request is made like an attempt at a delivery, under the same
-/// egress rules, from the same addresses and through the same proxy (D), and is not recorded (I5).
-/// </summary>
+/// <summary> Requests tokens from a provider (RFC 6749, sections 4.1.3, 4.4.2 and 6). A request uses the same egress rules, addresses and
+/// proxy as an attempt of a delivery (D), and is not recorded (I5). </summary>
 public sealed class TokenEndpoint : IDisposable
 {
-    /// <summary>The name under which token requests may have own egress rules (D2). No workflow can have it.</summary>
+    /// <summary>The name for separate egress rules of token requests (D2). No workflow can have it.</summary>
     public const string EgressName = "sendoff/accounts";
 
     const int LongestToken = 32 * 1024,
@@ -23,7 +21,7 @@ public sealed class TokenEndpoint : IDisposable
         LongestWords = 500,
         MostFields = 20;
 
-    /// <summary>OAuth errors, and those of well-known providers, after which the same request can succeed.</summary>
+    /// <summary>OAuth errors, and errors of known providers, after which the same request can succeed later.</summary>
     static readonly string[] passing =
     [
         "temporarily_unavailable",
@@ -42,7 +40,7 @@ public sealed class TokenEndpoint : IDisposable
     public TokenEndpoint(EgressOptions egress, EngineLimits limits, TimeProvider time)
     {
         this.time = time;
-        // A token in a redirect would go to whom nobody meant; a response that is cut is none.
+        // A redirect could send the token to another server, and a truncated response cannot be used.
         var own = limits with
         {
             DeliveryDeadline = limits.AccountTimeout,
@@ -55,7 +53,7 @@ public sealed class TokenEndpoint : IDisposable
     public void Dispose() => sender.Dispose();
 
     /// <param name="grant">The parameters of the grant, without those of the client.</param>
-    /// <param name="refreshToken">The one at hand, which stays if there is no new one.</param>
+    /// <param name="refreshToken">The current refresh token, which is kept if the response has no new one.</param>
     internal async Task<TokenAnswer> AskAsync(OAuthClient client, IReadOnlyList<KeyValuePair<string, string>> grant, string? refreshToken)
     {
         var request = Request(client, grant);
@@ -104,14 +102,14 @@ public sealed class TokenEndpoint : IDisposable
             return Refused(client, response.Status, body, now);
         if (accessToken.Length is 0 or > LongestToken)
             return Failed(
-                $"{Host(client)} gave an access token of {accessToken.Length:N0} characters; 1 to {LongestToken:N0} are accepted",
+                $"{Host(client)} returned an access token of {accessToken.Length:N0} characters; 1 to {LongestToken:N0} are accepted",
                 false,
                 now
             );
         var lifetime = Seconds(body) ?? client.Lifetime;
         var tokens = new OAuthTokens(
             accessToken,
-            // RFC 6749, section 6: without a new one the old one stays.
+            // RFC 6749, section 6: without a new refresh token, the old one stays valid.
             Text(body, "refresh_token") is { Length: > 0 and <= LongestToken } next
                 ? next
                 : refreshToken,
@@ -122,7 +120,7 @@ public sealed class TokenEndpoint : IDisposable
         return new(tokens, null);
     }
 
-    // Slack answers 200 with `ok: false`.
+    // Slack responds with 200 and `ok: false`.
     static TokenAnswer Refused(OAuthClient client, int status, JsonElement body, DateTimeOffset now)
     {
         string? code = Text(body, "error");
@@ -131,7 +129,7 @@ public sealed class TokenEndpoint : IDisposable
             new[] { code, Text(body, "error_description") ?? Text(body, "message") }.Where(static part => !string.IsNullOrWhiteSpace(part))
         );
         if (words.Length == 0)
-            return Failed($"{Host(client)} responded with {status} and without an access token", false, now);
+            return Failed($"{Host(client)} responded with {status} without an access token", false, now);
         bool isFinal = code is not null && status is < 500 and not 408 and not 429 && !passing.Contains(code, StringComparer.Ordinal);
         return Failed(Plain(words), isFinal, now);
     }
@@ -140,7 +138,7 @@ public sealed class TokenEndpoint : IDisposable
 
     static string Host(OAuthClient client) => new Uri(client.TokenUrl).Host;
 
-    // A provider's words are shown on a terminal and in lists.
+    // The provider's message is shown in terminals and lists.
     static string Plain(string words)
     {
         string line = new([.. words.Select(static c => char.IsControl(c) ? ' ' : c)]);
@@ -162,7 +160,7 @@ public sealed class TokenEndpoint : IDisposable
     static string? Text(JsonElement body, string name) =>
         body.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    // Some providers write the number as a text.
+    // Some providers write the number as a string.
     static TimeSpan? Seconds(JsonElement body)
     {
         if (!body.TryGetProperty("expires_in", out var value))

@@ -63,30 +63,30 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
 
     string? FindFault(AlertRule rule) =>
         rule.Name.Length is 0 or > LongestName || rule.Name.Any(char.IsControl)
-            ? $"'name' has 1 to {LongestName} characters without control characters."
+            ? $"'name' must have 1 to {LongestName} characters without control characters."
         : Current.Any(other => other.Id != rule.Id && other.Name == rule.Name)
-            ? $"There is an alert '{rule.Name}' already. Use another name, or change that one."
+            ? $"An alert '{rule.Name}' already exists. Use another name, or change the existing alert."
         : Current.Count >= limits.Alerts && Find(rule.Id) is null
             ? $"There are {limits.Alerts} alerts, which is the limit. Delete one first."
         : rule.Workflow is { } name && !catalog.Names.Contains(name) && Find(rule.Id)?.Workflow != name
-            ? $"There is no workflow '{name}'.{Suggestion(name)} Leave 'workflow' out for all workflows."
+            ? $"There is no workflow '{name}'.{Suggestion(name)} Omit 'workflow' for all workflows."
         : rule.Causes == AlertCauses.None ? "'on' is empty. Name at least one of run_failed, delivery_failed, backlog."
-        : rule.Quiet < TimeSpan.Zero || rule.Quiet > LongestQuiet ? "'quietSeconds' is a whole number from 0 to 604800 (7 days)."
+        : rule.Quiet < TimeSpan.Zero || rule.Quiet > LongestQuiet ? "'quietSeconds' must be a whole number from 0 to 604800 (7 days)."
         : rule.BacklogAge is { } age && (age < ShortestBacklog || age > LongestBacklog)
-            ? "'backlogSeconds' is a whole number from 1 to 604800 (7 days)."
-        : rule.BacklogRuns is < 1 ? "'backlogRuns' is a whole number from 1."
+            ? "'backlogSeconds' must be a whole number from 1 to 604800 (7 days)."
+        : rule.BacklogRuns is < 1 ? "'backlogRuns' must be a whole number, at least 1."
         : rule.Kind == AlertKind.Email ? FaultOfAddresses(rule.Target)
         : FaultOfUrl(rule.Target);
 
     string Suggestion(string name) => Spelling.Closest(name, catalog.Names) is { } near ? $" Did you mean '{near}'?" : "";
 
     static string? FaultOfUrl(IReadOnlyList<string> target) =>
-        target is not [{ Length: > 0 } url] ? "'url' is missing. It is the URL that messages are sent to."
+        target is not [{ Length: > 0 } url] ? "'url' is missing. Expected the URL to which messages are sent."
         : !Uri.TryCreate(url, UriKind.Absolute, out var parsed)
         || parsed.Scheme is not ("http" or "https")
         || parsed.UserInfo.Length > 0
         || !HttpSyntax.IsUrl(url)
-            ? $"'url' is '{url}'. It is an absolute http or https URL without user and password, such as https://hooks.example.com/alerts."
+            ? $"'url' is '{url}'. Expected an absolute http or https URL without user and password, such as https://hooks.example.com/alerts."
         : null;
 
     string? FaultOfAddresses(IReadOnlyList<string> target)
@@ -98,7 +98,7 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         if (target.Count == 0)
             return smtp.To is null ? "'to' is empty, and no default recipient is set. Set addresses in 'to', or set Smtp:To." : null;
         if (target.Count > MostAddresses)
-            return $"'to' has {target.Count} addresses. The most is {MostAddresses}.";
+            return $"'to' has {target.Count} addresses. The limit is {MostAddresses}.";
         if (target.FirstOrDefault(static one => !EmailSender.IsAddress(one) || one.Any(char.IsControl)) is { } wrong)
             return $"'to' has '{wrong}', which is not an email address.";
         // AllowTo applies to these emails as to those of steps; without it all emails go to Smtp:To.
@@ -110,7 +110,7 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         return
             target.FirstOrDefault(one => !limits.EmailAllowTo.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, one)))
                 is { } refused
-            ? $"'{refused}' matches none of Smtp:AllowTo. Add it, or *{refused[refused.LastIndexOf('@')..]}, to that setting."
+            ? $"'{refused}' matches no pattern of Smtp:AllowTo. Add it, or *{refused[refused.LastIndexOf('@')..]}, to that setting."
             : null;
     }
 

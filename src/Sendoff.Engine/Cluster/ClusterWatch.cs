@@ -4,8 +4,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Cluster;
 
-/// <summary>Keeps this server among the servers of a database, takes over the work of those that have ended, and follows what others
-/// change. With SQLite it does nothing.</summary>
+/// <summary>Keeps this server registered in a shared database, takes over the work of ended servers, and updates caches after changes by
+/// others. With SQLite it does nothing.</summary>
 /// <remarks>
 /// Each second: (1) renew the lease  (2) follow the others  (3) take work without a server  (4) after an outage, take up own work that
 /// memory lacks.
@@ -26,7 +26,8 @@ public sealed class ClusterWatch(
     Task running = Task.CompletedTask;
     bool isBehind;
 
-    /// <summary>Others have this server's work, because its lease ended. It has to stop everything and join again.</summary>
+    /// <summary>Other servers have taken over this server's work, because its lease expired. It must stop everything and join
+    /// again.</summary>
     public bool IsRemoved { get; private set; }
 
     /// <summary>The work that waits because no server takes it; null if there is none.</summary>
@@ -105,7 +106,7 @@ public sealed class ClusterWatch(
             log.WorkWaits(waits);
     }
 
-    /// <summary>The servers of the database, this one with its load of now.</summary>
+    /// <summary>The servers of the database, with the current load of this one.</summary>
     public async Task<IReadOnlyList<ListedServer>> ListAsync(CancellationToken ct) =>
         [
             .. (await store.Servers.ListServersAsync(ct).ConfigureAwait(false)).Select(server =>

@@ -7,24 +7,24 @@ using Sendoff.Engine.Storage.Sqlite;
 
 namespace Sendoff.Engine.Cluster;
 
-/// <summary>Copies a SQLite database to PostgreSQL, with its history, in one transaction. Can be repeated until a server uses the target:
-/// an earlier copy is replaced.</summary>
+/// <summary>Copies a SQLite database with its history to PostgreSQL, in one transaction. Can be repeated until a server uses the target;
+/// each copy replaces the previous one.</summary>
 public static class DatabaseMove
 {
-    /// <summary>Unfinished work of the source belongs to no server, so the first one takes it over.</summary>
+    /// <summary>Unfinished work of the source has no owner, so the first server takes it over.</summary>
     const long Nobody = 0;
 
-    /// <summary>A slot that no server has: its rows of usage are the source's.</summary>
+    /// <summary>A slot that no server has, for the usage rows of the source.</summary>
     const long NoSlot = -1;
 
-    /// <param name="copied">Told of each table with the number of its rows.</param>
+    /// <param name="copied">Called for each table with its number of rows.</param>
     /// <exception cref="StoreUnavailableException">One of the databases cannot be used; the message gives the reason and the
     /// remedy.</exception>
     public static void Run(string dataDirectory, string target, TimeProvider time, Action<string, long> copied)
     {
         string path = DatabaseState.PathIn(dataDirectory);
         if (DatabaseState.In(dataDirectory) is { IsEmpty: true })
-            throw new StoreUnavailableException($"{path} does not exist or is empty; name the data folder with --data");
+            throw new StoreUnavailableException($"{path} does not exist or is empty; set the data folder with --data");
         using var source = SqliteSource.Open(path, time);
         var settings = ConnectionSettings.Of(target);
         string where = ConnectionSettings.Describe(settings);
@@ -46,12 +46,12 @@ public static class DatabaseMove
         }
     }
 
-    // Rows of the source would undo what a server has done since.
+    // Rows of the source would overwrite changes that a server has made.
     static void RefuseIfServed(NpgsqlConnection connection, string where)
     {
         if (Read(connection, "SELECT is_called::text FROM epochs", static row => row.GetString(0)) is ["true"])
             throw new StoreUnavailableException(
-                $"the database {where} has been used by a server, and a copy would undo what it has done; create a new database"
+                $"the database {where} has already been used by a server, and a copy would overwrite its changes; create a new database"
             );
     }
 
@@ -81,7 +81,7 @@ public static class DatabaseMove
             .. columns.Any(static column => column.Name == "owner") ? [("owner", Nobody)] : Array.Empty<(string, long)>(),
             .. columns.Any(static column => column.Name == "slot") ? [("slot", NoSlot)] : Array.Empty<(string, long)>(),
         ];
-        // What is below the low-water mark is a matter of SQLite's.
+        // Only SQLite uses the low-water mark.
         string where = table == "meta" ? " WHERE name <> 'low_water'" : "";
         return Insert(
             connection,
@@ -130,7 +130,7 @@ public static class DatabaseMove
             "bigint" => NpgsqlDbType.Bigint,
             "text" => NpgsqlDbType.Text,
             "bytea" => NpgsqlDbType.Bytea,
-            _ => throw new InvalidOperationException($"a column of the type {name} is not copied"),
+            _ => throw new InvalidOperationException($"columns of the type {name} cannot be copied"),
         };
 
     /// <param name="given">Further columns, with the same value in each row.</param>
@@ -165,7 +165,7 @@ public static class DatabaseMove
             writer.Write(value, type);
     }
 
-    // New rows get numbers above those that were copied.
+    // New rows get numbers above the copied ones.
     static void Continue(NpgsqlConnection connection)
     {
         foreach (string table in new[] { "stores", "store_values", "publications", "source_ids" })
@@ -173,7 +173,7 @@ public static class DatabaseMove
                 connection,
                 $"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM {table}), false)"
             );
-        // Counted by a trigger for each row that was copied, beside the number that was copied.
+        // A trigger has counted each copied row, in addition to the copied count.
         Execute(
             connection,
             """

@@ -9,7 +9,7 @@ namespace Sendoff.Engine.Cluster;
 /// <param name="Text">Where it is, its version, and the number of servers; or the fault.</param>
 public sealed record SharedDatabase(DatabaseState State, string Text, string? Warning = null)
 {
-    /// <summary>Changes nothing in the database.</summary>
+    /// <summary>Reads the state. Changes nothing in the database.</summary>
     public static SharedDatabase Look(string connection)
     {
         try

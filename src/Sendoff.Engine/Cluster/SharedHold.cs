@@ -2,7 +2,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Cluster;
 
-/// <summary>A hold that another server releases ends here too.</summary>
+/// <summary>Ends the hold of this server when another server releases it.</summary>
 sealed class SharedHold(IStore store, ServerHold hold) : IStoreCache
 {
     public Cached Content => Cached.Hold;

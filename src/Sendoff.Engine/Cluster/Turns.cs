@@ -7,8 +7,9 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Cluster;
 
-/// <summary>What one server at a time may do: execute the runs of a workflow with a limited concurrency, refresh the token of an account. A
-/// server that has the turn passes it on after a second if another one wants it. With SQLite there is nothing to wait for.</summary>
+/// <summary>Permissions that only one server has at a time: to execute the runs of a workflow with limited concurrency, or to refresh the
+/// token of an account. A server passes a turn on after a second if another server waits for it. With SQLite, nothing needs to
+/// wait.</summary>
 public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log)
 {
     static readonly TimeSpan between = TimeSpan.FromMilliseconds(200),
@@ -23,13 +24,13 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
     {
         public Lock Gate { get; } = new();
 
-        /// <summary>One caller at a time asks the store.</summary>
+        /// <summary>Only one caller at a time asks the store.</summary>
         public SemaphoreSlim Asking { get; } = new(1);
         public bool IsOwn { get; set; }
         public bool IsWanted { get; set; }
         public int Runs { get; set; }
 
-        /// <summary>Others come first until then.</summary>
+        /// <summary>Until this time, other servers come first.</summary>
         public long NotBefore { get; set; }
 
         public bool TryEnter()
@@ -46,7 +47,7 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
 
     /// <summary>Waits until this server may execute a run of a workflow.</summary>
     /// <param name="concurrency">Null if it is not limited.</param>
-    /// <returns>Dispose of it at the end of the run.</returns>
+    /// <returns>Dispose it at the end of the run.</returns>
     public ValueTask<TurnPart> EnterAsync(WorkflowId workflow, int? concurrency, CancellationToken ct) =>
         concurrency is null || !store.Servers.IsShared ? default : EnterAsync(workflow.Value, ct);
 
@@ -116,7 +117,7 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
         }
         catch (StoreUnavailableException)
         {
-            // It is asked again until the store is available.
+            // Retried until the store is available.
         }
         await Task.Delay(between, engine.Time, ct).ConfigureAwait(false);
     }
@@ -131,7 +132,7 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
             _ = PassAsync(key, turn);
     }
 
-    /// <summary>Passes on the turns that others want. Call each second.</summary>
+    /// <summary>Passes on the turns that other servers wait for. Call each second.</summary>
     internal async Task PassWantedAsync(CancellationToken ct)
     {
         if (turns.IsEmpty)
@@ -165,7 +166,7 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
         }
         catch (Exception x)
         {
-            // It is still listed as wanted, and is passed on a second later.
+            // The turn is still wanted, and is passed on a second later.
             log.TurnNotPassed(key, x.Message);
         }
     }

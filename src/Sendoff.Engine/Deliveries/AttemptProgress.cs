@@ -29,11 +29,11 @@ internal sealed class AttemptProgress
     /// <summary>The current operation, for the message: "timed out after 5,000 ms while …".</summary>
     public string Doing { get; set; } = "starting";
 
-    /// <summary>The destination of the current request.</summary>
+    /// <summary>The header lines of the current request.</summary>
     public Header[] RequestHeaders { get; set; } = [];
     public string? LocalAddress { get; set; }
 
-    /// <summary>The destination of the delivery's original request.</summary>
+    /// <summary>The header lines of the delivery's original request.</summary>
     public Header[] FirstHeaders => firstHeaders ?? RequestHeaders;
     public IReadOnlyList<RedirectHop> Redirects => (IReadOnlyList<RedirectHop>?)redirects ?? [];
     public string? RemoteAddress { get; set; }

@@ -120,7 +120,7 @@ internal static class BodyDecoder
         return plain;
     }
 
-    /// <summary>"deflate" means zlib (RFC 9110 8.4.1.2), but some servers send raw deflate; the first two bytes tell which.</summary>
+    /// <summary>"deflate" means zlib (RFC 9110 8.4.1.2), but some servers send raw deflate. The first two bytes distinguish them.</summary>
     static async Task<Stream> UndoDeflateAsync(Stream stream)
     {
         byte[] first = new byte[2];

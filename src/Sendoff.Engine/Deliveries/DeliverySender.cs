@@ -253,15 +253,15 @@ public sealed class DeliverySender : IDisposable
                 if (head.Status == 101 || ++interim > MaxInterimResponses)
                     throw new WireException(
                         AttemptErrorCode.InvalidResponse,
-                        head.Status == 101 ? "the receiver switched protocols unasked" : "the receiver sent too many interim responses"
+                        head.Status == 101 ? "the receiver switched protocols without being asked" : "the receiver sent too many interim responses"
                     );
                 continue;
             }
             if (await connection.ReadAsync(limits.ResponseHeaderBytes).ConfigureAwait(false) == 0)
             {
                 string when = connection.Unread.IsEmpty
-                    ? "before it answered"
-                    : $"in mid-headers ({connection.Unread.Length:N0} bytes received)";
+                    ? "before it responded"
+                    : $"in the middle of the headers ({connection.Unread.Length:N0} bytes received)";
                 throw new WireException(AttemptErrorCode.ConnectionClosed, $"the receiver closed the connection {when}");
             }
         }

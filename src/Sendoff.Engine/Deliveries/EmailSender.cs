@@ -180,12 +180,12 @@ public sealed class EmailSender(
             ),
             SmtpCommandException or SmtpProtocolException when !session.HasEnded => new(
                 AttemptErrorCode.InvalidResponse,
-                $"the mail server {host} answered something that is not SMTP",
+                $"the mail server {host} sent a response that is not SMTP",
                 e
             ),
             SmtpProtocolException => new(
                 AttemptErrorCode.ConnectionClosed,
-                $"the mail server {host} closed the connection before it answered",
+                $"the mail server {host} closed the connection before it responded",
                 e
             ),
             _ => null,

@@ -5,13 +5,13 @@ namespace Sendoff.Engine.Deliveries;
 
 /// <summary>Interprets a proxy's response to CONNECT, which may concern the proxy or the destination. RFC 9110 has no status for "the
 /// destination refused": Squid, Apache, Envoy and HAProxy respond with 503, tinyproxy with 500, most others with 502 or 504. Some headers
-/// give more details: RFC 9209's <c>Proxy-Status</c>, <c>X-Squid-Error</c> with the number of the system's error,
-/// <c>X-Smokescreen-Error</c>. The proxy's text is not repeated: it is not trusted and could contain the password.</summary>
+/// give details: RFC 9209's <c>Proxy-Status</c>, <c>X-Squid-Error</c> with the system's error number, <c>X-Smokescreen-Error</c>. The
+/// proxy's text is not repeated, because it is not trusted and could contain the password.</summary>
 internal static class ProxyRefusal
 {
     public static WireException Of(int status, ReadOnlySpan<byte> head, EgressProxy proxy, IPEndPoint to)
     {
-        string answer = $"through the proxy {proxy}: it answered {status}";
+        string answer = $"through the proxy {proxy}: it responded with {status}";
         if (FromHeaders(head) is { } told)
             return Of(told, answer, proxy, to);
         return status switch
@@ -28,7 +28,7 @@ internal static class ProxyRefusal
                 to
             ),
             // A proxy that is overloaded itself sends retry-after.
-            503 when ValueOf(head, "retry-after") is not null => Failed(proxy, $"has no room for a connection to {to}: it answered 503"),
+            503 when ValueOf(head, "retry-after") is not null => Failed(proxy, $"has no room for a connection to {to}: it responded with 503"),
             502 or 503 or 504 => Of(Cause.Connect, answer, proxy, to),
             _ => Of(Cause.Proxy, answer, proxy, to),
         };

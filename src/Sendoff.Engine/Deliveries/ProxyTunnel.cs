@@ -65,14 +65,14 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
             // Peek first, then consume up to the end of the head: later bytes may be from the destination.
             int seen = await socket.ReceiveAsync(head.AsMemory(length), SocketFlags.Peek, ct).ConfigureAwait(false);
             if (seen == 0)
-                throw Failed("closed the connection before it answered");
+                throw Failed("closed the connection before it responded");
             int from = Math.Max(0, length - 3);
             int end = head.AsSpan(from, length + seen - from).IndexOf("\r\n\r\n"u8);
             int taken = end < 0 ? seen : from + end + 4 - length;
             await ReadAsync(socket, head.AsMemory(length, taken), ct).ConfigureAwait(false);
             length += taken;
             if (!head.AsSpan(0, length).StartsWith("HTTP/1."u8[..Math.Min(7, length)]))
-                throw Failed("answered something that is not HTTP/1.1");
+                throw Failed("sent a response that is not HTTP/1.1");
             if (end >= 0)
                 return (StatusOf(head.AsSpan(0, length)), head.AsMemory(0, length));
         }
@@ -105,7 +105,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
                 ..,
             ]
             ? ((a - '0') * 100) + ((b - '0') * 10) + c - '0'
-            : throw Failed("answered something that is not HTTP/1.1");
+            : throw Failed("sent a response that is not HTTP/1.1");
 
     async Task OpenSocksAsync(Socket socket, IPEndPoint to, CancellationToken ct)
     {
@@ -113,7 +113,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
         await SendAsync(socket, [SocksVersion, (byte)methods.Length, .. methods], ct).ConfigureAwait(false);
         byte[] choice = await ReadAsync(socket, 2, ct).ConfigureAwait(false);
         if (choice[0] != SocksVersion)
-            throw Failed("answered something that is not SOCKS 5");
+            throw Failed("sent a response that is not SOCKS 5");
         if (choice[1] == NothingAcceptable)
             throw Failed(proxy.User is null ? "requires a user and a password" : "accepts none of the ways to sign in");
         if (!methods.Contains(choice[1]))
@@ -127,7 +127,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
         await SendAsync(socket, [SocksVersion, 1, 0, address.Length == 4 ? IPv4 : IPv6, .. address, .. port], ct).ConfigureAwait(false);
         byte[] reply = await ReadAsync(socket, 4, ct).ConfigureAwait(false);
         if (reply[0] != SocksVersion)
-            throw Failed("answered something that is not SOCKS 5");
+            throw Failed("sent a response that is not SOCKS 5");
         if (reply[1] != 0)
             throw Explain(reply[1], to);
         int bound = reply[3] switch
@@ -135,7 +135,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
             IPv4 => 4,
             IPv6 => 16,
             Name => (await ReadAsync(socket, 1, ct).ConfigureAwait(false))[0],
-            _ => throw Failed("answered something that is not SOCKS 5"),
+            _ => throw Failed("sent a response that is not SOCKS 5"),
         };
         await ReadAsync(socket, bound + 2, ct).ConfigureAwait(false);
     }
@@ -149,7 +149,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
             .ConfigureAwait(false);
         byte[] answer = await ReadAsync(socket, 2, ct).ConfigureAwait(false);
         if (answer[0] != UserPasswordVersion)
-            throw Failed("answered something that is not SOCKS 5");
+            throw Failed("sent a response that is not SOCKS 5");
         if (answer[1] != 0)
             throw Failed("does not accept its user and password");
     }
@@ -169,7 +169,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
             2 => Failed($"does not allow a connection to {to}"),
             7 => Failed("does not know the command CONNECT"),
             8 => Failed($"cannot connect to addresses like {to.Address}"),
-            _ => Failed($"refused to connect to {to}: it answered {reply}"),
+            _ => Failed($"refused to connect to {to}: it responded with {reply}"),
         };
 
     static async Task SendAsync(Socket socket, byte[] all, CancellationToken ct)
@@ -191,7 +191,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
         {
             int count = await socket.ReceiveAsync(bytes, SocketFlags.None, ct).ConfigureAwait(false);
             if (count == 0)
-                throw Failed("closed the connection before it answered");
+                throw Failed("closed the connection before it responded");
             bytes = bytes[count..];
         }
     }

@@ -116,7 +116,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         var unread = connection.Unread.Span;
         int before = isFirstChunk ? 0 : 2;
         if (!unread[..Math.Min(before, unread.Length)].SequenceEqual("\r\n"u8[..Math.Min(before, unread.Length)]))
-            throw Invalid("a chunk is longer than it says");
+            throw Invalid("a chunk is longer than its declared size");
         if (unread.Length < before || LineLength(unread[before..], ChunkLine) is not (>= 0 and int length))
             return false;
 
@@ -178,7 +178,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         if (end > 0 && end <= most && unread[end - 1] == '\r')
             return end - 1;
         if (end >= 0 || unread.Length > most)
-            throw Invalid("a chunk line is too long or does not end as one");
+            throw Invalid("a chunk line is too long or has no valid end");
         return -1;
     }
 

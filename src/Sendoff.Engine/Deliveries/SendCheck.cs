@@ -16,7 +16,7 @@ internal static class SendCheck
             ? $"headers of {bytes:N0} bytes, over the limit of {limits.SendHeaderBytes:N0} (setting Sends:MaxHeaderBytes)"
         : SendKinds.KindOf(send.Url) is var kind and not SendKind.Http ? FaultOfOther(send, kind)
         : !HttpSyntax.IsMethod(send.Method) ? "a method that is not an HTTP token"
-        : !HttpSyntax.IsUrl(send.Url) ? "a URL that is not an absolute http or https one to a host"
+        : !HttpSyntax.IsUrl(send.Url) ? "a URL that is not an absolute http or https URL with a host"
         : FaultOfHeaders(send.Headers);
 
     /// <summary>The error in header lines; null if they are valid.</summary>
@@ -27,7 +27,7 @@ internal static class SendCheck
             if (!HttpSyntax.IsToken(name))
                 return "a header whose name is not an HTTP token";
             if (!HttpSyntax.IsHeaderValue(value))
-                return $"a character in header {name} that no header may hold";
+                return $"a character in header {name} that is not allowed in headers";
         }
         return null;
     }
@@ -35,7 +35,7 @@ internal static class SendCheck
     static string? FaultOfOther(HttpSend send, SendKind kind)
     {
         if (send.Method != "SEND")
-            return "a method other than SEND, which is that of every destination but http";
+            return "a method other than SEND, which all destinations except http use";
         if (send.Url.AsSpan().ContainsAnyExceptInRange('!', '~'))
             return "a URL that is not ASCII";
         return FaultOfHeaders(send.Headers)

@@ -3,14 +3,14 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Sendoff.Engine.Model;
 
-/// <summary>An account of an app. Text form <c>apn_…</c>; imported workflows name theirs as Pipedream did.</summary>
+/// <summary>An account of an app. Text form <c>apn_…</c>; imported workflows use the id from Pipedream.</summary>
 public readonly record struct AccountId(string Value)
 {
     public const string Prefix = "apn_";
     const int LongestAfterPrefix = 64;
     static readonly SearchValues<char> characters = SearchValues.Create("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-");
 
-    /// <summary>For an account that no imported workflow names.</summary>
+    /// <summary>A new id for an account that is not imported.</summary>
     public static AccountId From(long id) => new(IdText.Format(Prefix, id));
 
     public override string ToString() => Value;
@@ -27,20 +27,20 @@ public readonly record struct AccountId(string Value)
     }
 }
 
-/// <summary>How an account gets what steps see of it.</summary>
+/// <summary>How an account gets the fields for steps.</summary>
 public enum AccountKind
 {
-    /// <summary>Fields that a person gave, such as an API key.</summary>
+    /// <summary>Fields that the user entered, such as an API key.</summary>
     Keys = 1,
 
-    /// <summary>OAuth 2.0: a person signs in at the provider (RFC 6749, section 4.1, with PKCE).</summary>
+    /// <summary>OAuth 2.0 with a sign-in at the provider (RFC 6749, section 4.1, with PKCE).</summary>
     AuthorizationCode = 2,
 
-    /// <summary>OAuth 2.0: the client itself has access (RFC 6749, section 4.4).</summary>
+    /// <summary>OAuth 2.0 with tokens for the client itself (RFC 6749, section 4.4).</summary>
     ClientCredentials = 3,
 }
 
-/// <summary>How a client names itself at the token endpoint (RFC 6749, section 2.3.1).</summary>
+/// <summary>How a client authenticates at the token endpoint (RFC 6749, section 2.3.1).</summary>
 public enum ClientAuthentication
 {
     /// <summary>In the header <c>authorization</c>.</summary>
@@ -50,9 +50,9 @@ public enum ClientAuthentication
     Body = 2,
 }
 
-/// <summary>A client that the workspace's owner registered at a provider, and where the provider is.</summary>
+/// <summary>A client registered at a provider, and the provider's URLs.</summary>
 /// <param name="AuthorizeUrl">Null for client credentials.</param>
-/// <param name="Scope">Separated by spaces; empty asks for the provider's default.</param>
+/// <param name="Scope">Separated by spaces; empty for the provider's default.</param>
 public sealed record OAuthClient(
     string ClientId,
     string? ClientSecret,
@@ -65,13 +65,13 @@ public sealed record OAuthClient(
     /// <summary>Further query parameters of the authorization request, such as <c>access_type=offline</c>.</summary>
     public IReadOnlyDictionary<string, string> AuthorizeParameters { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>How long a token lasts when the provider does not say it. Null is until the provider refuses it.</summary>
+    /// <summary>Lifetime of a token if the provider does not return it. Null if it is unknown.</summary>
     public TimeSpan? Lifetime { get; init; }
 }
 
-/// <summary>What a provider gave.</summary>
-/// <param name="ExpiresAt">Null if the provider does not say it.</param>
-/// <param name="Fields">Further texts of the response, such as <c>instance_url</c>; steps see them beside the token.</param>
+/// <summary>Tokens from a provider.</summary>
+/// <param name="ExpiresAt">Null if the provider does not return it.</param>
+/// <param name="Fields">Further strings of the response, such as <c>instance_url</c>, which steps see beside the token.</param>
 public sealed record OAuthTokens(
     string AccessToken,
     string? RefreshToken,
@@ -81,15 +81,15 @@ public sealed record OAuthTokens(
 );
 
 /// <summary>Why an account has no valid token.</summary>
-/// <param name="Message">The provider's own words, or what went wrong on the way to it.</param>
-/// <param name="IsFinal">The provider refused: a person has to connect the account again.</param>
+/// <param name="Message">The provider's error message, or the error of the request.</param>
+/// <param name="IsFinal">The provider refused the request: the account must be connected again.</param>
 public sealed record AccountFault(string Message, bool IsFinal, DateTimeOffset At);
 
-/// <summary>An account of an app, as steps see it by <c>$auth</c>.</summary>
-/// <param name="App">The app's slug on Pipedream, such as <c>google_sheets</c>.</param>
-/// <param name="Name">What people call it.</param>
-/// <param name="Fields">Masked in every record.</param>
-/// <param name="PlainFields">Shown: a subdomain, a region.</param>
+/// <summary>An account of an app, which steps see as <c>$auth</c>.</summary>
+/// <param name="App">The app's name on Pipedream, such as <c>google_sheets</c>.</param>
+/// <param name="Name">The name for people.</param>
+/// <param name="Fields">Fields that are masked in every record.</param>
+/// <param name="PlainFields">Fields that are shown, such as a subdomain or region.</param>
 /// <param name="Client">Null for keys.</param>
 /// <param name="Tokens">Null until it is connected.</param>
 public sealed record Account(
@@ -112,7 +112,7 @@ public sealed record Account(
         : AccountStatus.Connected;
 }
 
-/// <summary>What a person has to know of an account.</summary>
+/// <summary>The status of an account.</summary>
 public enum AccountStatus
 {
     /// <summary>Steps get its fields.</summary>
@@ -124,6 +124,6 @@ public enum AccountStatus
     /// <summary>The last refresh did not reach the provider; the next step tries again.</summary>
     Failing,
 
-    /// <summary>The provider refused the refresh; the account has to be connected again.</summary>
+    /// <summary>The provider refused the refresh; the account must be connected again.</summary>
     Failed,
 }

@@ -32,8 +32,9 @@ public enum AlertKind
 /// <param name="Quiet">Time after a message during which further failures of the same workflow are counted, to be reported in one
 /// message.</param>
 /// <param name="Recovered">Also send a message on recovery.</param>
-/// <param name="BacklogAge">How long a delivery may be pending; null for <see cref="EngineLimits.AlertBacklogAge"/>.</param>
-/// <param name="BacklogRuns">How many runs of a workflow may be queued; null for <see cref="EngineLimits.AlertBacklogRuns"/>.</param>
+/// <param name="BacklogAge">A delivery that is pending for longer is a backlog; null for <see
+/// cref="EngineLimits.AlertBacklogAge"/>.</param>
+/// <param name="BacklogRuns">More queued runs of a workflow are a backlog; null for <see cref="EngineLimits.AlertBacklogRuns"/>.</param>
 public sealed record AlertRule(
     AlertId Id,
     string Name,

@@ -96,8 +96,8 @@ public sealed record Attempt(
     bool ConnectionReused
 )
 {
-    /// <summary>Followed redirects, in order (C3). The request is the first one, response and addresses are of the last one, and the timing
-    /// is the sum.</summary>
+    /// <summary>Followed redirects, in order (C3). The attempt's request is the first one, its response and addresses are the last ones,
+    /// and its timing is the sum.</summary>
     public IReadOnlyList<RedirectHop> Redirects { get; init; } = [];
 
     /// <summary>Copied from the delivery; not stored.</summary>

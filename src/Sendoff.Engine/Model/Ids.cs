@@ -93,7 +93,7 @@ public readonly record struct WorkflowId(long Value)
     }
 }
 
-/// <summary>The owner of every row. There is one by default.</summary>
+/// <summary>The owner of every row. By default, there is one workspace.</summary>
 public readonly record struct WorkspaceId(int Value)
 {
     public static readonly WorkspaceId Default = new(1);

@@ -2,8 +2,8 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>A specifier that a file imports, and where: line and column from 1.</summary>
-/// <param name="LineStart">Where the line begins in <paramref name="Source"/>.</param>
+/// <summary>An imported specifier and its position: line and column from 1.</summary>
+/// <param name="LineStart">The offset of the line in <paramref name="Source"/>.</param>
 internal sealed record Import(string Specifier, string File, int Line, int Column, string Source, int LineStart)
 {
     public string SourceLine
@@ -16,7 +16,7 @@ internal sealed record Import(string Specifier, string File, int Line, int Colum
     }
 }
 
-/// <summary>Finds what a file imports: <c>import</c> and <c>export ... from</c>, <c>import()</c>, <c>require()</c> and
+/// <summary>Finds the imports of a file: <c>import</c> and <c>export ... from</c>, <c>import()</c>, <c>require()</c> and
 /// <c>require.resolve()</c> of a literal.</summary>
 internal static class ImportScanner
 {
@@ -61,7 +61,7 @@ internal static class ImportScanner
     static Token? Argument(Token argument, Token after) =>
         argument.Kind == TokenKind.Text && (after.Is(")") || after.Is(",")) ? argument : null;
 
-    // `import type X from`, which TypeScript leaves out; `import type from` and `import type, { a } from` import a value of that name.
+    // `import type X from` is removed by TypeScript; `import type from` and `import type, { a } from` import a value named `type`.
     static bool IsTypeOnly(Token first, Token second) =>
         first.Is("type") && (second.Is("{") || second.Is("*") || (second.Kind == TokenKind.Word && !second.Is("from")));
 
@@ -74,7 +74,7 @@ internal static class ImportScanner
                 return tokens[i + 1];
             bool inClause =
                 token.Kind is TokenKind.Word or TokenKind.Text || token.Is("{") || token.Is("}") || token.Is(",") || token.Is("*");
-            // `export { a }` and `export default` end before any `from`, and so does what the next statement cuts off.
+            // `export { a }` and `export default` end before any `from`, as does a statement that is followed by the next one.
             if (
                 !inClause
                 || token.Is("import")

@@ -5,7 +5,7 @@ using Sendoff.Engine.Workers;
 namespace Sendoff.Engine.Packages;
 
 /// <summary>The npm on the PATH, and its isolation.</summary>
-/// <param name="Command">Null where there is none.</param>
+/// <param name="Command">Null if there is no npm.</param>
 /// <param name="WithoutSandbox">The reason why it installs without a sandbox; null if it uses one.</param>
 public sealed record NpmState(string? Command, string? WithoutSandbox);
 
@@ -15,16 +15,16 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
     static readonly TimeSpan shortLimit = TimeSpan.FromSeconds(30);
     static readonly string harness = Path.Combine(AppContext.BaseDirectory, "harness");
 
-    /// <summary>Why npm runs without a sandbox; empty when it runs in one, null before it was tried.</summary>
+    /// <summary>Why npm runs without a sandbox; empty if it runs in one, null before the first try.</summary>
     string? missing;
 
-    /// <summary>What sets limits in the sandbox; null where that does not work.</summary>
+    /// <summary>The command that sets system limits in the sandbox; null if it does not work.</summary>
     string? prlimit = SystemLimits.Command;
 
     NpmBounds Bounds(TimeSpan longest) => new(longest, limits.PackagesThreads, limits.PackagesMemoryBytes);
 
-    /// <summary>Makes ready what one installation needs. Dispose it when npm has ended.</summary>
-    /// <exception cref="WorkerUnavailableException">A sandbox is demanded, or has worked before, and there is none for npm now.</exception>
+    /// <summary>Prepares npm for one installation. Dispose the session after npm has ended.</summary>
+    /// <exception cref="WorkerUnavailableException">A sandbox is required, or has worked before, but npm cannot run in one now.</exception>
     public async Task<NpmSession> OpenAsync(CancellationToken ct)
     {
         if (missing is not (null or ""))
@@ -37,15 +37,16 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
         }
         if (isolation.Mode == SandboxMode.Bubblewrap)
             throw new WorkerUnavailableException($"Workers:Sandbox is bubblewrap, and npm does not run in it: {why}");
-        // A sandbox that works is never given up: a busy machine, or whoever keeps it busy, would end it.
+        // After the sandbox has worked once, npm never runs without it: otherwise an overloaded machine, or someone who overloads it, could
+        // disable it.
         if (missing is "" || passes)
-            throw new WorkerUnavailableException($"npm did not start in its sandbox this time: {why}");
+            throw new WorkerUnavailableException($"npm did not start in its sandbox: {why}");
         log.NpmWithoutSandbox(why);
         missing = why;
         return new(node, null, Bounds) { WithoutSandbox = why };
     }
 
-    /// <returns>Why there is none, and whether that passes.</returns>
+    /// <returns>Why there is no sandbox, and whether the reason is temporary.</returns>
     async Task<(NpmSession? Session, string? Why, bool Passes)> TryAsync(CancellationToken ct)
     {
         if (isolation.Mode == SandboxMode.None)
@@ -53,7 +54,7 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
         if (Sandbox.WhyNot(isolation, out string? bwrap) is { } why)
             return (null, why, false);
         if (node.Npm is not { } command)
-            return (null, null, false); // the installation says so
+            return (null, null, false); // the installation reports it
         if (NpmSandbox.ScriptOf(command) is not { } script)
             return (null, $"{command} is not the script of npm's own package", false);
         DirectoryInfo? work = Directory.CreateTempSubdirectory("sendoff-npm-");
@@ -65,7 +66,7 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
                 await node.NpmAsync(["config", "list", "--json"], work.FullName, Bounds(shortLimit), null, ct).ConfigureAwait(false)
             )!;
             if (listed.Code != 0)
-                return (null, $"`npm config list --json` does not work: {listed.Reason}", listed.IsOver is not null);
+                return (null, $"`npm config list --json` failed: {listed.Reason}", listed.IsOver is not null);
             var config = NpmConfig.Read(listed.Output, node.NpmVariable);
             var sandbox = new NpmSandbox(bwrap!, isolation, await node.EnsureAsync(null, ct).ConfigureAwait(false), script, harness, limits)
             {
@@ -75,12 +76,12 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
             if (missing is not "" && await ProbeAsync(session, work.FullName, ct).ConfigureAwait(false) is { } failed)
                 return (null, failed.Reason, failed.IsOver is not null);
             var opened = session;
-            (session, work) = (null, null); // they are the caller's from here on
+            (session, work) = (null, null); // the caller owns them now
             return (opened, null, false);
         }
         catch (JsonException x)
         {
-            return (null, $"`npm config list --json` does not print its configuration: {x.Message}", false);
+            return (null, $"`npm config list --json` did not print the configuration: {x.Message}", false);
         }
         finally
         {
@@ -91,7 +92,7 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
         }
     }
 
-    /// <summary>Tried, not guessed: with the limits of the system, and without where they cannot be set. Null when it runs.</summary>
+    /// <summary>Runs npm as a test, with system limits, and without them if they cannot be set. Null if it works.</summary>
     async Task<NpmResult?> ProbeAsync(NpmSession session, string work, CancellationToken ct)
     {
         while (true)
@@ -107,7 +108,7 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
         }
     }
 
-    /// <summary>How npm would install.</summary>
+    /// <summary>How npm would install packages.</summary>
     public async Task<NpmState> LookAsync(CancellationToken ct)
     {
         await using var session = await OpenAsync(ct).ConfigureAwait(false);
@@ -115,19 +116,19 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
     }
 }
 
-/// <summary>What is made for one installation in the sandbox.</summary>
+/// <summary>The parts of the sandbox for one installation.</summary>
 internal sealed record NpmEnclosure(NpmSandbox Sandbox, NpmConfig Config, RegistryProxy Proxy, DirectoryInfo Work);
 
 /// <summary>npm for one installation.</summary>
 /// <param name="enclosure">Null without a sandbox.</param>
-/// <param name="bounds">Makes the bounds of one call that may take so long.</param>
+/// <param name="bounds">Creates the limits for one call with this timeout.</param>
 internal sealed class NpmSession(NodeRuntime node, NpmEnclosure? enclosure, Func<TimeSpan, NpmBounds> bounds) : IAsyncDisposable
 {
     /// <summary>The reason why there is no sandbox; null if there is one.</summary>
     public string? WithoutSandbox { get; init; }
     public NpmSandbox? Sandbox => enclosure?.Sandbox;
 
-    /// <summary>The last connection out of the sandbox that was not made.</summary>
+    /// <summary>The last connection from the sandbox that failed.</summary>
     public ProxyFault? Fault => enclosure?.Proxy.Fault;
 
     /// <summary>Runs npm in a folder. Returns null if there is no npm on the PATH.</summary>

@@ -3,34 +3,33 @@ using System.Text.RegularExpressions;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>What npm's configuration says of where packages come from. Read by npm itself, which knows all the files that it is
-/// in.</summary>
+/// <summary>The package sources in npm's configuration. npm itself reads it, because it knows all configuration files.</summary>
 internal sealed partial record NpmConfig
 {
     /// <summary>Hosts and ports of the registries, of all scopes.</summary>
     public required IReadOnlySet<string> Registries { get; init; }
 
-    /// <summary>Where npm keeps what it has fetched.</summary>
+    /// <summary>The folder of npm's cache.</summary>
     public required string Cache { get; init; }
 
-    /// <summary>The user's and the machine's configuration, which may hold credentials; files that need not exist.</summary>
+    /// <summary>The user's and the machine's configuration files, which may contain credentials. They may be missing.</summary>
     public string? UserFile { get; init; }
     public string? GlobalFile { get; init; }
 
     /// <summary>Certificates of authorities that npm trusts.</summary>
     public string? AuthorityFile { get; init; }
 
-    /// <summary>The proxies before the registries, of plain HTTP and of HTTPS.</summary>
+    /// <summary>The proxies for the registries, for HTTP and for HTTPS.</summary>
     public Uri? HttpProxy { get; init; }
     public Uri? HttpsProxy { get; init; }
 
-    /// <summary>Hosts, or domains, that are reached without a proxy.</summary>
+    /// <summary>Hosts or domains that are connected to without a proxy.</summary>
     public IReadOnlyList<string> NoProxy { get; init; } = [];
 
-    /// <summary>From <c>npm config list --json</c>, which leaves out values with credentials: those are looked for where npm has them
-    /// from.</summary>
+    /// <summary>Reads the output of <c>npm config list --json</c>. It omits values with credentials; these are read from npm's own
+    /// sources.</summary>
     /// <param name="variable">A variable of npm's environment by its name.</param>
-    /// <exception cref="JsonException">It is not that.</exception>
+    /// <exception cref="JsonException">The text is not such an output.</exception>
     public static NpmConfig Read(string json, Func<string, string?> variable)
     {
         var root = JsonSyntax.ParseForeign(json);
@@ -55,7 +54,7 @@ internal sealed partial record NpmConfig
         return new()
         {
             Registries = registries.ToHashSet(StringComparer.OrdinalIgnoreCase),
-            Cache = Listed("cache") ?? throw new JsonException("npm names no cache"),
+            Cache = Listed("cache") ?? throw new JsonException("npm has no cache folder"),
             UserFile = Listed("userconfig"),
             GlobalFile = Listed("globalconfig"),
             AuthorityFile = Listed("cafile"),
@@ -65,7 +64,7 @@ internal sealed partial record NpmConfig
         };
     }
 
-    /// <summary>The environment takes precedence over the user's file, and that over the machine's.</summary>
+    /// <summary>The environment takes precedence over the user's file, and the user's file over the machine's.</summary>
     static string? Hidden(string name, IEnumerable<string?> files, Func<string, string?> variable) =>
         variable("npm_config_" + name.Replace('-', '_'))
         ?? variable(("npm_config_" + name.Replace('-', '_')).ToUpperInvariant())
@@ -100,10 +99,10 @@ internal sealed partial record NpmConfig
                     .Where(static name => name.Length > 0),
             ];
 
-    /// <summary>A host and a port, also where the port is the usual one.</summary>
+    /// <summary>Host and port, including a default port.</summary>
     public static string Authority(Uri url) => $"{url.Host}:{url.Port}";
 
-    /// <summary>The proxy by which a host is reached; null where it is reached directly.</summary>
+    /// <summary>The proxy for a host; null for a direct connection.</summary>
     public Uri? ProxyFor(string host, bool tunnel) =>
         NoProxy.Any(name =>
             host.Equals(name, StringComparison.OrdinalIgnoreCase) || host.EndsWith("." + name, StringComparison.OrdinalIgnoreCase)

@@ -5,12 +5,12 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>The error of npm, with its code and message.</summary>
+/// <summary>An error of npm, with its code and message.</summary>
 internal sealed record NpmError(string Code, string Summary, string Detail)
 {
-    /// <summary>What npm is told that git is. It does not exist.</summary>
+    /// <summary>The path given to npm as git. It does not exist.</summary>
     public const string NoGit = "no-git";
-    public const string OnlyRegistry = "npm installs from its registry only: use a version that is published there";
+    public const string OnlyRegistry = "npm installs only from its registry: use a version that is published there";
 
     public static NpmError Of(NpmResult result)
     {
@@ -27,12 +27,13 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
         }
     }
 
-    /// <summary>Of a connection that the sandbox's proxy did not make: npm knows only that it was not made.</summary>
+    /// <summary>The error for a connection that the sandbox's proxy refused or failed to make. npm itself reports only that there is no
+    /// connection.</summary>
     public static NpmError Of(ProxyFault fault) => new(fault.Code ?? Refused, fault.Authority, "");
 
     const string Refused = "refused";
 
-    /// <summary>At the import that is to blame; at the first one when it is a package that the packages need.</summary>
+    /// <summary>The problem at the import that caused the error; at the first import for a dependency of a package.</summary>
     public WorkflowProblem ToProblem(PackagePlan plan)
     {
         var blamed = plan
@@ -62,13 +63,13 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
             or "ENETUNREACH"
             or "EHOSTUNREACH" => PackagePlan.Problem(
                 import,
-                $"npm cannot reach its registry ({Code}), so '{package.Folder}' is not installed",
-                "look at `npm config get registry` and the network, and try again"
+                $"npm cannot connect to its registry ({Code}), so '{package.Folder}' is not installed",
+                "check `npm config get registry` and the network, and try again"
             ),
             Refused => PackagePlan.Problem(
                 import,
                 $"npm or an install script tried to connect to {Summary}, which is not the registry",
-                $"if packages come from there, add it to the setting Packages:Hosts"
+                $"if packages come from that host, add it to the setting Packages:Hosts"
             ),
             "EALLOWGIT" or "EALLOWREMOTE" or "EALLOWFILE" or "EALLOWDIRECTORY" => PackagePlan.Problem(
                 import,
@@ -80,11 +81,11 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
                 "a package does not come from the registry: it comes from a git repository",
                 OnlyRegistry
             ),
-            _ => PackagePlan.Problem(import, $"npm cannot install what is imported: {Summary}{(Code.Length > 0 ? $" ({Code})" : "")}"),
+            _ => PackagePlan.Problem(import, $"npm cannot install the imported packages: {Summary}{(Code.Length > 0 ? $" ({Code})" : "")}"),
         };
     }
 
-    // 'name@range', npm:name@range, or name at the end of a URL, where a scope's slash is escaped.
+    // 'name@range', npm:name@range, or a name at the end of a URL, in which the slash of a scope is escaped.
     bool IsNamed(PackageSpecifier package, string range = "") =>
         Regex.IsMatch($"{Summary}\n{Detail}", $"['\": ]{Regex.Escape(package.Name)}@{Regex.Escape(range)}")
         || (

@@ -3,10 +3,10 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>The sandbox that npm installs in: it sees the folder that it fills, its cache and its configuration, and reaches the registries
-/// only (S7 of docs/security-review.md).</summary>
+/// <summary>The sandbox in which npm installs packages. It contains the target folder, npm's cache and its configuration, and can connect
+/// only to the registries (S7 of docs/security-review.md).</summary>
 /// <param name="bwrap">bubblewrap's executable.</param>
-/// <param name="node">The Node.js that npm runs in.</param>
+/// <param name="node">The Node.js that executes npm.</param>
 /// <param name="npm">npm's script.</param>
 internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBinary node, string npm, string harness, EngineLimits limits)
 {
@@ -18,10 +18,10 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
     /// <summary>Additional variables for npm.</summary>
     static readonly string[] plain = ["LANG", "LC_ALL", "TZ", "NODE_EXTRA_CA_CERTS"];
 
-    /// <summary>What sets limits of the system; null for none.</summary>
+    /// <summary>The command that sets system limits; null for none.</summary>
     public string? Prlimit { get; set; }
 
-    /// <summary>npm's script, as the path of the command leads to it; null where that is something else, such as the shim of a version
+    /// <summary>The script of npm that the command leads to; null if the command is not npm's own script, such as the shim of a version
     /// manager.</summary>
     public static string? ScriptOf(string command)
     {
@@ -29,7 +29,7 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
         return real.EndsWith(".js", StringComparison.Ordinal) && FolderOf(real) is not null ? real : null;
     }
 
-    /// <summary>The folder of npm's own package, and not of anything that happens to be above it, as all of it is in the sandbox.</summary>
+    /// <summary>The folder of npm's own package, because the whole folder is visible in the sandbox.</summary>
     static string? FolderOf(string script)
     {
         for (string? folder = Path.GetDirectoryName(script); folder is not null; folder = Path.GetDirectoryName(folder))
@@ -50,10 +50,10 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
         }
     }
 
-    /// <summary>The command that runs npm, with its environment.</summary>
-    /// <param name="folder">Where it installs.</param>
-    /// <param name="users">Has the <c>passwd</c> and <c>group</c> of the sandbox.</param>
-    /// <param name="hasCredentials">npm itself runs; else code of packages does, and finds neither credentials nor the cache.</param>
+    /// <summary>The command line of npm and its environment.</summary>
+    /// <param name="folder">The target folder.</param>
+    /// <param name="users">Contains the <c>passwd</c> and <c>group</c> of the sandbox.</param>
+    /// <param name="hasCredentials">True for npm itself. Code of packages gets neither credentials nor the cache.</param>
     public (string File, string[] Arguments) Command(
         string[] arguments,
         string folder,
@@ -74,7 +74,7 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
                 .Where(static path => Path.IsPathRooted(path) && !path.StartsWith("/usr/", StringComparison.Ordinal)),
         ];
         var list = Bubblewrap.Common(isolation with { HasNetwork = false, Readable = readable }, node.Path, harness, users);
-        list.Remove("--clearenv"); // what it has is chosen below
+        list.Remove("--clearenv"); // its content is chosen below
         list.AddRange(["--bind", folder, Folder, "--ro-bind", socket, Bubblewrap.Socket]);
         if (hasCredentials)
         {
@@ -117,7 +117,7 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
             bool isNpms =
                 name.StartsWith("npm_config_", StringComparison.OrdinalIgnoreCase)
                 && (hasCredentials || !IsCredential(name, environment[name]));
-            // A configuration may name variables, such as ${NPM_TOKEN}.
+            // A configuration may use variables, such as ${NPM_TOKEN}.
             if (
                 !isNpms
                 && !plain.Contains(name)
@@ -133,10 +133,10 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
             environment.Remove(name);
         environment["PATH"] = "/sendoff:/usr/local/bin:/usr/bin:/bin";
         environment["HOME"] = "/tmp";
-        environment["npm_config_userconfig"] = UserFile; // neither need be there
+        environment["npm_config_userconfig"] = UserFile; // both may be missing
         environment["npm_config_globalconfig"] = GlobalFile;
         environment["npm_config_cache"] = hasCredentials ? Cache : "/tmp/npm-cache";
-        environment["npm_config_noproxy"] = "localhost.invalid"; // an empty one would leave it to the files
+        environment["npm_config_noproxy"] = "localhost.invalid"; // an empty variable would use the files instead
     }
 
     static bool IsCredential(string name, string? value) =>

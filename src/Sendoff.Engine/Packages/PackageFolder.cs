@@ -6,30 +6,30 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>The packages of a version: where each is installed by its name in imports, and the lock that says exactly which; or what is
-/// wrong.</summary>
+/// <summary>The packages of a version: the installed folder for each name in imports, and the lock with exact versions; or the
+/// problems.</summary>
 public sealed record InstalledPackages(IReadOnlyDictionary<string, string> Folders, string? Lock, IReadOnlyList<WorkflowProblem> Problems)
 {
     public static readonly InstalledPackages None = new(new Dictionary<string, string>(), null, []);
 
-    /// <summary>The folder that holds all of them; null when there are none.</summary>
+    /// <summary>The folder with all packages; null if there are none.</summary>
     public string? Root { get; init; }
 
-    /// <summary>Why npm installed them without a sandbox; null when it did in one, or had nothing to do.</summary>
+    /// <summary>Why npm installed them without a sandbox; null if it used one, or was not needed.</summary>
     public string? WithoutSandbox { get; init; }
 
     /// <summary>Packages whose install scripts were not run.</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 
-    /// <summary>The files to store: with the lock, so that this version has these packages wherever it is laid out.</summary>
+    /// <summary>The files to store, including the lock, so that this version has the same packages on every machine.</summary>
     public IReadOnlyDictionary<string, string> AddLock(IReadOnlyDictionary<string, string> files) =>
         Lock is null ? files : new Dictionary<string, string>(files) { [PackageFolder.LockFile] = Lock };
 }
 
 /// <summary>Installs npm packages for steps, once for all versions with the same lock (E3).</summary>
-/// <remarks>(1) find the imports  (2) look for a folder of the stored lock  (3) else npm installs into a fresh one  (4) which gets its name
-/// by its content.</remarks>
-/// <param name="root">Holds one folder for each content, and what is being installed.</param>
+/// <remarks>(1) find the imports  (2) look for a folder with the stored lock  (3) otherwise npm installs into a new folder  (4) which is
+/// named by its content.</remarks>
+/// <param name="root">Contains one folder for each content, and folders of installations in progress.</param>
 /// <param name="isolation">Whether npm installs in a sandbox.</param>
 public sealed partial class PackageFolder(
     string root,
@@ -51,8 +51,8 @@ public sealed partial class PackageFolder(
     readonly SemaphoreSlim one = new(1);
     readonly Npm npm = new(node, isolation, limits, log);
 
-    /// <summary>Finds what a version's steps import where it was installed; what is not there is a problem. Runs ask this: npm is never
-    /// needed for one (E3).</summary>
+    /// <summary>Finds the installed packages of a version's steps; a missing package is a problem. Used for runs, which never need npm
+    /// (E3).</summary>
     public InstalledPackages Find(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files)
     {
         var plan = PackagePlan.Of(definition, files, limits.PackagesImported);
@@ -70,8 +70,8 @@ public sealed partial class PackageFolder(
             Problems =
             [
                 new(
-                    $"the packages of this version are not in {root} any more; restart the server, or deploy the workflow again, "
-                        + "which installs them"
+                    $"the packages of this version are no longer in {root}; restart the server or deploy the workflow again "
+                        + "to install them"
                 ),
             ],
         };
@@ -118,7 +118,7 @@ public sealed partial class PackageFolder(
         }
     }
 
-    /// <param name="stored">The lock to install as it is; null makes one.</param>
+    /// <param name="stored">The lock to install; null creates a new one.</param>
     async Task<InstalledPackages> InstallAsync(
         NpmSession session,
         PackagePlan plan,
@@ -163,14 +163,14 @@ public sealed partial class PackageFolder(
 
     static InstalledPackages Refused(WorkflowProblem problem) => InstalledPackages.None with { Problems = [problem] };
 
-    /// <summary>How npm would install packages here.</summary>
-    /// <exception cref="WorkerUnavailableException">It would not, as the settings demand a sandbox.</exception>
+    /// <summary>How npm would install packages on this machine.</summary>
+    /// <exception cref="WorkerUnavailableException">npm cannot install, because the settings require a sandbox.</exception>
     public Task<NpmState> LookAtNpmAsync(CancellationToken ct) => npm.LookAsync(ct);
 
     /// <summary>Whether the name is a valid npm package name.</summary>
     public static bool IsName(string name) => PackageSpecifier.IsName(name);
 
-    /// <summary>Removes what none of these locks needs, and what was never finished. Call it at the start.</summary>
+    /// <summary>Removes packages that none of these locks needs, and incomplete installations. Call it at the start.</summary>
     public void Sweep(IEnumerable<string> locks)
     {
         if (!Directory.Exists(root))
@@ -180,7 +180,7 @@ public sealed partial class PackageFolder(
         {
             try
             {
-                // It loses its name first: a folder that is there is whole.
+                // Rename the folder first: a folder with this name must be complete.
                 string old = Path.Combine(root, Fresh + Guid.NewGuid().ToString("N"));
                 Directory.Move(folder, old);
                 Directory.Delete(old, recursive: true);
@@ -254,7 +254,7 @@ public sealed partial class PackageFolder(
             "--omit-lockfile-registry-resolved",
             "--fetch-retry-mintimeout=1000",
             "--fetch-retry-maxtimeout=5000",
-            // Whatever the user's configuration says: a lock is made, and packages lie where it says.
+            // Override the user's configuration: npm must write a lock, and install packages where the lock says.
             "--save",
             "--package-lock",
             "--lockfile-version=3",
@@ -262,7 +262,7 @@ public sealed partial class PackageFolder(
             "--no-dry-run",
             "--no-global",
             "--install-strategy=hoisted",
-            // npm runs no git, also where it is too old to know allow-git.
+            // npm must not run git, including versions that do not know allow-git.
             "--git=" + Path.Combine(folder, NpmError.NoGit),
         ];
         using var size = CancellationTokenSource.CreateLinkedTokenSource(ct);
@@ -306,12 +306,12 @@ public sealed partial class PackageFolder(
             ),
             NpmBound.Memory => PackagePlan.Problem(
                 first,
-                $"npm and its install scripts take more than {limits.PackagesMemoryBytes:N0} bytes of memory",
-                "import less, or raise the setting Packages:Memory"
+                $"npm and its install scripts used more than {limits.PackagesMemoryBytes:N0} bytes of memory",
+                "import fewer packages, or raise the setting Packages:Memory"
             ),
             _ => PackagePlan.Problem(
                 first,
-                $"an install script starts more than {limits.PackagesThreads:N0} processes and threads",
+                $"an install script started more than {limits.PackagesThreads:N0} processes and threads",
                 "do not run its install script: remove it from Packages:AllowScripts"
             ),
         };
@@ -319,11 +319,11 @@ public sealed partial class PackageFolder(
     WorkflowProblem TooLarge(Import first) =>
         PackagePlan.Problem(
             first,
-            $"the packages take more than {limits.PackagesBytes:N0} bytes",
-            "import less, or raise the setting Packages:MaxBytes"
+            $"the packages use more than {limits.PackagesBytes:N0} bytes",
+            "import fewer packages, or raise the setting Packages:MaxBytes"
         );
 
-    // npm moves and removes files meanwhile. An empty file takes space as well, and there may be millions.
+    // npm moves and removes files meanwhile. Empty files use space too, and there may be millions of them.
     static long SizeOf(string folder)
     {
         try
@@ -339,7 +339,7 @@ public sealed partial class PackageFolder(
         }
     }
 
-    // A power cut after the folder has its name must not leave empty files in it.
+    // A power failure after the rename must not leave empty files in the folder.
     static void Flush()
     {
         if (!OperatingSystem.IsWindows())

@@ -6,19 +6,17 @@ using System.Text.RegularExpressions;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>The exact packages of a version, as text that is stored with its files: npm's lock, with what was asked for beside
-/// it.</summary>
+/// <summary>The exact packages of a version, as text that is stored with its files: npm's lock, and the requested imports.</summary>
 /// <remarks>
-/// Whoever deploys may write one. So every field that leads npm somewhere has one form, that of a package of the registry, and npm is given
-/// those fields and no others.
-/// </remarks>
+/// A deploy may contain a lock. So every field that could lead npm to a source must describe a package of the registry, and npm gets only
+/// these fields. </remarks>
 internal static partial class PackageLock
 {
     const string Asked = "asked",
         Modules = "node_modules/";
     static readonly string[] dependencyFields = ["dependencies", "optionalDependencies", "peerDependencies"];
 
-    /// <summary>Fields that say which package is installed, and not from where.</summary>
+    /// <summary>Fields that identify a package, but not its source.</summary>
     static readonly string[] harmless =
     [
         "engines",
@@ -36,8 +34,7 @@ internal static partial class PackageLock
     ];
     static readonly JsonSerializerOptions indented = new() { WriteIndented = true };
 
-    /// <summary>Makes npm's lock into the stored text: what was asked for by tag or range is asked for in the exact version from now
-    /// on.</summary>
+    /// <summary>Converts npm's lock to the stored text. Tags and ranges of the requested imports are replaced by exact versions.</summary>
     public static string From(string npmLock, JsonObject asked)
     {
         var document = JsonSyntax.ParseForeignNode(npmLock)!.AsObject();
@@ -53,7 +50,7 @@ internal static partial class PackageLock
         return document.ToJsonString(indented) + "\n";
     }
 
-    /// <summary>The dependencies in exact versions when a stored text is of just what is asked for, and leads to the registry alone; else
+    /// <summary>The dependencies in exact versions, if the stored text matches the request exactly and uses only the registry; otherwise
     /// null.</summary>
     public static JsonObject? Exact(string text, JsonObject asked) =>
         Read(text) is { } document
@@ -63,11 +60,11 @@ internal static partial class PackageLock
             ? packages[""]?["dependencies"]?.DeepClone() as JsonObject
             : null;
 
-    /// <summary>What the lock of an installation has that is not the registry's, in words; null when there is nothing.</summary>
+    /// <summary>Describes an entry of a lock that is not from the registry; null if all are.</summary>
     public static string? WhyForeign(string text) =>
-        Read(text)?["packages"] is JsonObject packages ? WhyForeign(packages) : "npm left no lock";
+        Read(text)?["packages"] is JsonObject packages ? WhyForeign(packages) : "npm wrote no lock";
 
-    /// <summary>The lock as npm is given it.</summary>
+    /// <summary>The lock for npm.</summary>
     public static string ForNpm(string text)
     {
         var packages = new JsonObject();
@@ -121,8 +118,8 @@ internal static partial class PackageLock
         if (package["name"] is { } real && !PackageSpecifier.IsName(Text(real)))
             return $"has the name {real.ToJsonString()}";
         if (package["bin"] is { } bin && !IsInside(bin))
-            return "has a command outside of its folder";
-        // What comes inside of another package has that one's checksum.
+            return "has a command outside its folder";
+        // A package inside another package is covered by that package's checksum.
         return IsBundled(package) || (Text(package["integrity"]) is { } sum && IntegrityPattern().IsMatch(sum)) ? null : "has no integrity";
     }
 
@@ -147,7 +144,7 @@ internal static partial class PackageLock
 
     static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 
-    /// <summary>Null when it is not a JSON object, or has a name twice.</summary>
+    /// <summary>Null if the text is not a JSON object, or has a duplicate name.</summary>
     static JsonObject? Read(string text)
     {
         try
@@ -164,8 +161,8 @@ internal static partial class PackageLock
     public static IReadOnlyList<string> WithScripts(string text) =>
         [.. Scripts(text).Select(static one => one.Name).Distinct().Order(StringComparer.Ordinal)];
 
-    /// <summary>Where the packages of these names are that have install scripts. A folder's name says nothing: an alias, or a package that
-    /// comes inside of another, has any that its author wants.</summary>
+    /// <summary>The paths of packages with these names that have install scripts. The name of a folder is not sufficient: an alias, or a
+    /// package inside another one, can have any name.</summary>
     public static IReadOnlyList<string> PathsWithScripts(string text, IReadOnlyCollection<string> names) =>
         [
             .. Scripts(text)
@@ -183,10 +180,10 @@ internal static partial class PackageLock
             IsBundled(one.Value!)
         );
 
-    /// <summary>How many packages it holds; null when it is no lock.</summary>
+    /// <summary>Number of packages; null if the text is not a lock.</summary>
     public static int? Count(string text) => Read(text)?["packages"] is JsonObject packages ? packages.Count - 1 : null;
 
-    /// <summary>What the folder of the installed packages is called: the same content, the same folder.</summary>
+    /// <summary>The name of the folder of the installed packages; the same for the same content.</summary>
     public static string FolderName(string text, IEnumerable<string> scripts)
     {
         string content = $"{text}\n{string.Join(' ', scripts)}\n{System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier}";

@@ -4,7 +4,7 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>Which packages a workflow needs: what its steps and the files that they import ask for, and where they ask.</summary>
+/// <summary>The packages that a workflow needs: the imports of its steps and of the files that they import.</summary>
 internal sealed class PackagePlan
 {
     static readonly string[] endings = ["", ".js", ".mjs", ".cjs", ".ts", ".json", "/index.js"];
@@ -19,11 +19,11 @@ internal sealed class PackagePlan
 
     public IReadOnlyList<WorkflowProblem> Problems => problems;
 
-    /// <summary>What is asked for, with the first import of each.</summary>
+    /// <summary>The requested packages, with the first import of each.</summary>
     public IEnumerable<(PackageSpecifier Package, Import First)> Asked => asked.Values;
     public bool IsEmpty => asked.Count == 0;
 
-    /// <param name="most">Packages that may be asked for; what comes after is not read.</param>
+    /// <param name="most">Maximum number of requested packages. Further imports are not read.</param>
     public static PackagePlan Of(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, int most)
     {
         var plan = new PackagePlan(files, most);
@@ -63,8 +63,8 @@ internal sealed class PackagePlan
         else if (asked.ContainsKey(package.Folder))
             return;
         else if (asked.Count == most)
-            problems.Add(Problem(import, $"a workflow imports {most} packages at most"));
-        // A package that comes with the files is theirs.
+            problems.Add(Problem(import, $"a workflow can import at most {most} packages"));
+        // A package in the workflow's own files is not installed.
         else if (!files.Keys.Any(path => $"{path}/".StartsWith($"node_modules/{package.Folder}/", StringComparison.Ordinal)))
             asked.Add(package.Folder, (package, import));
     }
@@ -96,9 +96,9 @@ internal sealed class PackagePlan
         return new(specifier, yaml, text.AsSpan(0, start).Count('\n') + 1, at - start + 1, text, start);
     }
 
-    /// <summary>The dependencies for npm, and by the name in an import the name that it is installed under.</summary>
-    /// <remarks>A package keeps its name in one version, the one asked for without a range if there is such; others get names of their
-    /// own.</remarks>
+    /// <summary>The dependencies for npm, and the installed name for each name in an import.</summary>
+    /// <remarks>One version of a package keeps the package's name: the version requested without a range, if there is one. Other versions
+    /// get different names.</remarks>
     public (JsonObject Dependencies, IReadOnlyDictionary<string, string> Installed) Dependencies()
     {
         var wanted = FolderRanges();
@@ -118,7 +118,7 @@ internal sealed class PackagePlan
         return (dependencies, installed);
     }
 
-    // The folder's own package.json says what an import without a range means.
+    // The folder's package.json has the ranges of imports without a range.
     Dictionary<string, string> FolderRanges()
     {
         try

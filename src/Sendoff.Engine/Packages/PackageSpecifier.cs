@@ -2,10 +2,10 @@ using System.Text.RegularExpressions;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>What an import asks of npm: <c>@scope/name@range/sub</c>. Without a range it is what is newest at the deploy.</summary>
+/// <summary>A package in an import: <c>@scope/name@range/sub</c>. Without a range, it is the newest version at the deploy.</summary>
 internal sealed partial record PackageSpecifier(string Name, string? Range, string Subpath)
 {
-    // Node.js's own, which no package can replace.
+    // Modules of Node.js, which no package can replace.
     static readonly HashSet<string> builtins = new(StringComparer.Ordinal)
     {
         "assert",
@@ -52,10 +52,10 @@ internal sealed partial record PackageSpecifier(string Name, string? Range, stri
         "zlib",
     };
 
-    /// <summary>The name that Node.js looks for in <c>node_modules</c>: with the range, as the import has it.</summary>
+    /// <summary>The name that Node.js looks for in <c>node_modules</c>: with the range, as in the import.</summary>
     public string Folder => Range is null ? Name : $"{Name}@{Range}";
 
-    /// <summary>Whether a specifier leads to npm at all: no file, no URL, nothing of Node.js's own.</summary>
+    /// <summary>Whether a specifier is a package, not a file, a URL or a module of Node.js.</summary>
     public static bool IsPackage(string specifier) =>
         specifier.Length > 0 && specifier[0] is not ('.' or '/' or '#') && !specifier.Contains(':') && !IsBuiltin(specifier);
 
@@ -82,8 +82,8 @@ internal sealed partial record PackageSpecifier(string Name, string? Range, stri
     /// <summary>Whether the name is a valid npm package name.</summary>
     public static bool IsName(string? name) => name is { Length: <= 214 } && NamePattern().IsMatch(name);
 
-    /// <summary>Whether a dependency is a version, a range or a tag of the registry's, or an alias of one (<c>npm:name@1.2.3</c>): no URL,
-    /// no git, no file, no folder.</summary>
+    /// <summary>Whether a dependency is a version, range or tag of the registry, or an alias of one (<c>npm:name@1.2.3</c>); not a URL,
+    /// git, a file or a folder.</summary>
     public static bool IsFromRegistry(string dependency)
     {
         if (!dependency.StartsWith("npm:", StringComparison.Ordinal))
@@ -93,7 +93,7 @@ internal sealed partial record PackageSpecifier(string Name, string? Range, stri
         return at < 0 ? IsName(alias) : IsName(alias[..at]) && IsRange(alias[(at + 1)..]);
     }
 
-    // npm takes a dot in front for a folder, and these endings for a file.
+    // npm treats a leading dot as a folder, and these endings as a file.
     static bool IsRange(string range) =>
         RegistryRangePattern().IsMatch(range) && !FileEndings.Any(ending => range.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
 

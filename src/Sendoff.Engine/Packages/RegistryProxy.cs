@@ -5,17 +5,16 @@ using System.Text.RegularExpressions;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>Why npm did not reach a host through the proxy.</summary>
-/// <param name="Code">As Node.js names it; null when the host is not one that npm may reach.</param>
+/// <summary>Why npm could not connect to a host through the proxy.</summary>
+/// <param name="Code">The code as in Node.js; null if the host is not allowed.</param>
 internal sealed record ProxyFault(string Authority, string? Code);
 
-/// <summary>The one way out of the sandbox that npm installs in: an HTTP proxy on a Unix socket, which leads to the registries and nowhere
-/// else.</summary>
+/// <summary>The only network access of the sandbox in which npm installs: an HTTP proxy on a Unix socket that connects only to the
+/// registries.</summary>
 /// <remarks>
-/// (1) read the head of the request  (2) look whether its destination is allowed  (3) connect, by npm's own proxy where it has one  (4)
-/// pass bytes both ways. What is sent names the destination that was looked at, in the proxy's own spelling: another reader may find
-/// another host in that of the request.
-/// </remarks>
+/// (1) read the head of the request  (2) check whether its destination is allowed  (3) connect, through npm's proxy if it has one  (4) copy
+/// bytes in both directions. The forwarded request names the checked destination in the proxy's own spelling, because another parser might
+/// read a different host from the original spelling. </remarks>
 internal sealed partial class RegistryProxy : IAsyncDisposable
 {
     const int LongestHead = 64 * 1024,
@@ -44,7 +43,7 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
 
     public string Address => Path.Combine(folder, "s");
 
-    /// <summary>The last connection that was not made; null when all were.</summary>
+    /// <summary>The last connection that failed; null if there is none.</summary>
     public ProxyFault? Fault => Volatile.Read(ref fault);
 
     async Task AcceptAsync()
@@ -83,7 +82,7 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
                         or System.Security.Authentication.AuthenticationException
             )
         {
-            // npm sees a closed connection, and says so.
+            // npm reports the closed connection.
         }
         finally
         {
@@ -99,7 +98,7 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
         bool tunnel = first[0] == "CONNECT";
         // (2)
         if (first.Length != 3)
-            throw new InvalidDataException("not the first line of a request");
+            throw new InvalidDataException("the first line is not that of a request");
         if (
             !Uri.TryCreate(tunnel ? "https://" + first[1] : first[1], UriKind.Absolute, out var target)
             || !(tunnel || target.Scheme == Uri.UriSchemeHttp)
@@ -119,17 +118,17 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
             .ConfigureAwait(false);
         if (proxy is not null || !tunnel)
             await server.WriteAsync(Encoding.Latin1.GetBytes(Head(lines, first[0], target, tunnel, proxy)), ct).ConfigureAwait(false);
-        // What follows a tunnel that was refused would be requests to npm's proxy.
+        // After a refused tunnel, further bytes would be sent to npm's proxy as requests.
         if (tunnel && !await OpenTunnelAsync(client, proxy is null ? null : server, ct).ConfigureAwait(false))
             return;
-        // (4) A plain request is the only one of its connection: another may be for another host.
+        // (4) A plain request is the only one on its connection, because a second one could be for another host.
         var up = client.CopyToAsync(server, ct);
         await server.CopyToAsync(client, ct).ConfigureAwait(false);
         client.Socket.Shutdown(SocketShutdown.Both);
         await up.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    /// <param name="proxy">That of npm's configuration, whose answer counts; null for none.</param>
+    /// <param name="proxy">The proxy of npm's configuration, whose response is used; null for none.</param>
     static async Task<bool> OpenTunnelAsync(NetworkStream client, Stream? proxy, CancellationToken ct)
     {
         string[] answer = proxy is null ? ["HTTP/1.1 200 Connection established"] : await ReadHeadAsync(proxy, ct).ConfigureAwait(false);
@@ -173,7 +172,7 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
         limit.CancelAfter(headLimit);
         var head = new StringBuilder();
         var one = new byte[1];
-        // Byte by byte, as what follows is not the proxy's.
+        // Byte by byte, because the bytes after the head are not from the proxy.
         while (!(head.Length >= 4 && head[^1] == '\n' && head[^2] == '\r' && head[^3] == '\n'))
         {
             if (head.Length == LongestHead || await client.ReadAsync(one, limit.Token).ConfigureAwait(false) == 0)
@@ -181,7 +180,7 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
             head.Append((char)one[0]);
         }
         string[] lines = head.ToString()[..^4].Split("\r\n");
-        // A line that one reader takes for two, or for none, is not passed on.
+        // A line that another parser could read as two lines, or as none, is refused.
         return lines.Skip(1).All(static line => HeaderPattern().IsMatch(line)) && !lines[0].Any(char.IsControl)
             ? lines
             : throw new InvalidDataException("not the head of a request");

@@ -22,8 +22,8 @@ public static class DataStoreRules
             ? null
             : new(
                 "SENDOFF_STORE_NAME",
-                $"'{name}' cannot be a data store's name. It has 1 to {LongestName} characters, no slash, no control character, "
-                    + "no space at its ends, and does not begin with '$'."
+                $"'{name}' is not valid as a data store's name. Use 1 to {LongestName} characters without slashes and control characters, "
+                    + "without spaces at its ends, and not beginning with '$'."
             );
 
     /// <param name="secrets">Keys are stored and listed unmasked, so they must not contain a secret (C8).</param>
@@ -31,7 +31,7 @@ public static class DataStoreRules
     {
         int bytes = Encoding.UTF8.GetByteCount(key);
         if (bytes is < 1 or > MostKeyBytes || key[0] == '\0')
-            return new("SENDOFF_STORE_KEY", $"a key has 1 to {MostKeyBytes:N0} bytes; this one has {bytes:N0}.");
+            return new("SENDOFF_STORE_KEY", $"a key must have 1 to {MostKeyBytes:N0} bytes; this one has {bytes:N0}.");
         return secrets.Finds(Encoding.UTF8.GetBytes(key))
             ? new("SENDOFF_STORE_KEY", "the key contains a secret of the workspace, and keys are not masked. Use a hash of it.")
             : null;
@@ -52,7 +52,7 @@ public static class DataStoreRules
             ? null
             : new(
                 "SENDOFF_STORE_TTL",
-                "a time to live is a number of seconds above 0; omit it, or pass null, for a key that does not expire."
+                "a time to live must be a number of seconds above 0; omit it, or pass null, for a key that does not expire."
             );
 
     public static StoreRoom RoomOf(EngineLimits limits) => new(limits.DataStoreKeys, limits.DataStoreBytes, limits.DataStoreBytesInAll);
@@ -74,7 +74,7 @@ public static class DataStoreRules
                 $"the values of all data stores would have more than {limits.DataStoreBytesInAll:N0} bytes, which is the limit "
                     + "(setting Stores:MaxBytesInAll). Delete keys, or set a time to live."
             ),
-            SetOutcome.TooManyStores => new("SENDOFF_STORE_FULL", $"there are too many data stores to make '{store}'."),
+            SetOutcome.TooManyStores => new("SENDOFF_STORE_FULL", $"there are too many data stores to create '{store}'."),
             _ => null,
         };
 }

@@ -36,14 +36,14 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance 
     static bool IsSame(IReadOnlyDictionary<string, string> one, IReadOnlyDictionary<string, string> other) =>
         one.Count == other.Count && one.All(file => other.TryGetValue(file.Key, out string? text) && text == file.Value);
 
-    /// <summary>Saves the draft as it is, also when it has mistakes. Returns null if the workflow does not exist.</summary>
+    /// <summary>Saves the draft, even with errors. Returns null if the workflow does not exist.</summary>
     public async Task<Draft?> SaveAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct) =>
         await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is { } workflow
         && await store.SaveDraftAsync(workflow.Id, files, isFixed: false, ct).ConfigureAwait(false) is not null
             ? await FindAsync(name, ct).ConfigureAwait(false)
             : null;
 
-    /// <summary>Goes back to the current version. Returns null if the workflow does not exist.</summary>
+    /// <summary>Replaces the draft with the current version. Returns null if the workflow does not exist.</summary>
     public async Task<Draft?> DiscardAsync(string name, CancellationToken ct) =>
         await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is { } workflow
         && await store.GetVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } current
@@ -88,7 +88,7 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance 
             return new(null, read.Problems);
         if (definition.Steps.All(one => one.Name != step))
             return new(null, [new($"there is no step '{step}'")]);
-        // The tested files never become the newest draft, which is the one that the author has saved.
+        // The tested files never become the newest draft: that is the one that the author saved.
         if (
             !draft.IsChanged && await store.SaveDraftAsync(draft.Workflow.Id, draft.Files, isFixed: false, ct).ConfigureAwait(false) is null
         )

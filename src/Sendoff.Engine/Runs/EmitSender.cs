@@ -56,7 +56,7 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
         progress.Answer = new(status, "", [new("content-type", "application/json")], body, BodyIsText: true, body.Length, Truncated: false);
     }
 
-    // A short outage of the store fails no emitted event. Each event starts its run once, however often it is tried.
+    // A short outage of the store does not fail an emitted event. Each event starts a run once, even if it is tried several times.
     static async Task<T> RetryAsync<T>(Func<Task<T>> call, CancellationToken ct)
     {
         for (int i = 1; ; i++)

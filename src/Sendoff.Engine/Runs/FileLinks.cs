@@ -15,7 +15,7 @@ public sealed class FileLinks(Concealment concealment, IdSequence ids)
     /// <summary>The id of an event with files; their URLs contain it.</summary>
     public EventId NewEvent() => new(ids.Next());
 
-    /// <summary>The beginning of the paths of its files.</summary>
+    /// <summary>The prefix of the paths of its files.</summary>
     public string FolderOf(EventId received) => $"/files/{received}/{SignOf(concealment, received)}";
 
     public bool IsOwn(EventId received, string sign) =>

@@ -18,7 +18,7 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // correct times that were stored while the clock was ahead, and continue interrupted deletions
+        // Corrects times that were stored while the clock was ahead, and continues interrupted deletions.
         var wanted = Task.CompletedTask;
         // A cancellation that escapes here would be logged as an internal error.
         while (!stoppingToken.IsCancellationRequested)
@@ -29,7 +29,7 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
             wanted = never;
             try
             {
-                wanted = store.PruneWanted; // before the look, so that nothing is asked for in between
+                wanted = store.PruneWanted; // before the pass, so that no request in between is lost
                 if (HasClockBeenSetBack())
                     timesAreChecked = false;
                 if (!timesAreChecked)
@@ -49,7 +49,7 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
             }
             catch (Exception x)
             {
-                log.PruningFailed(x); // an exception that left here would end the server
+                log.PruningFailed(x); // an exception that escapes here would end the server
             }
         }
     }

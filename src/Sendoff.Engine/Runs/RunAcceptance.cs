@@ -4,7 +4,8 @@ using EventId = Sendoff.Engine.Model.EventId;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>An accepted event. <see cref="Response"/> completes with what the run gave to <c>$.respond</c>, or null.</summary>
+/// <summary>An accepted event. <see cref="Response"/> completes with the response passed to <c>$.respond</c>, or null if it was never
+/// called.</summary>
 public sealed record AcceptedRun(QueuedRun Run, Task<RunResponse?> Response);
 
 /// <summary>Accepts events: stores each with its run, then queues the run (E1: durable, then acknowledged).</summary>
@@ -21,11 +22,11 @@ public sealed class RunAcceptance(
 
     /// <summary>Stores the event, then queues its run. Both are durable on completion (E1). Waits for a short time if the server cannot
     /// keep up. Returns null if the workflow was deleted meanwhile.</summary>
-    /// <param name="keep">False: event and run are pruned when every delivery has ended.</param>
-    /// <param name="due">The due time of a schedule. Also returns null if it is taken already, or the schedule is deleted or
+    /// <param name="keep">False: prune the event and the run after every delivery has ended.</param>
+    /// <param name="due">The due time of a schedule. Also returns null if another server has claimed it, or the schedule is deleted or
     /// disabled.</param>
-    /// <param name="emitted">The delivery that emitted the event. Also returns null if it has started this run before. It is accepted
-    /// during a shutdown too: the next server executes the run.</param>
+    /// <param name="emitted">The delivery that emitted the event. Also returns null if it has already started this run. Also accepted
+    /// during a shutdown: the next server executes the run.</param>
     public async Task<AcceptedRun?> AcceptAsync(
         WorkflowVersion version,
         string trigger,
@@ -108,7 +109,8 @@ public sealed class RunAcceptance(
             .ConfigureAwait(false);
     }
 
-    /// <summary>Releases a run that was held over quota (E6), however many wait. Returns false if it is not held.</summary>
+    /// <summary>Releases a run that was held over quota (E6), regardless of the number of queued runs. Returns false if it is not
+    /// held.</summary>
     public async Task<bool> ReleaseAsync(RunId run)
     {
         RefuseIfClosed();
@@ -118,9 +120,9 @@ public sealed class RunAcceptance(
         return true;
     }
 
-    /// <summary>Resumes a suspended run, as a run of its own with the same event and version. Returns null if it does not exist or is not
-    /// suspended any more.</summary>
-    /// <param name="callback">The request that resumes it, as an event; empty if its delay has elapsed.</param>
+    /// <summary>Resumes a suspended run as a new run with the same event and version. Returns null if it does not exist or is no longer
+    /// suspended.</summary>
+    /// <param name="callback">The resume request as event JSON; empty if the delay elapsed.</param>
     public async Task<AcceptedRun?> ResumeAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct)
     {
         if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { Status: RunStatus.Suspended } suspended)
@@ -128,7 +130,7 @@ public sealed class RunAcceptance(
         RefuseIfClosed();
         var lane = lanes.Admit(suspended.WorkflowId, suspended.WorkflowName);
         quota.Take();
-        // Its event is read when its turn comes.
+        // The event is read when the run starts.
         var received = new Event(suspended.EventId, suspended.WorkspaceId, suspended.WorkflowId, suspended.Trigger, default, default);
         var next = new QueuedRun(new(engine.Ids.Next()), received, suspended.Version) { Continues = new(run, callback) };
         if (await StoreAndQueueAsync(lane, new(next, null)).ConfigureAwait(false) is not { } accepted)
@@ -137,7 +139,7 @@ public sealed class RunAcceptance(
         return accepted;
     }
 
-    // From here on the caller cannot cancel: the event may be durable although the caller has gone.
+    // From here on, the caller cannot cancel, because the event may already be durable.
     async Task<AcceptedRun?> StoreAndQueueAsync(RunLane lane, Waiting waiting)
     {
         bool isStored = false;

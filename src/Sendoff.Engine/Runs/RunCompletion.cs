@@ -7,11 +7,11 @@ using EventId = Sendoff.Engine.Model.EventId;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>Takes queued runs to their end.</summary>
+/// <summary>Executes queued runs and commits their results.</summary>
 /// <remarks>
-/// (1) read what the run needs  (2) execute it in a worker  (3) commit its end and its deliveries in one transaction, and send them
-/// (4) tell the caller and the pages.
-/// </remarks>
+/// (1) read the data that the run needs  (2) execute it in a worker  (3) commit its end and its deliveries in one transaction, and send
+/// them
+/// (4) notify the caller and the pages. </remarks>
 public sealed class RunCompletion : IAsyncDisposable
 {
     static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
@@ -29,7 +29,7 @@ public sealed class RunCompletion : IAsyncDisposable
     readonly CancellationTokenSource cutOff = new();
     readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    // Runs with files that execute: the URLs of the files work meanwhile, however old the event is.
+    // Executing runs of events with files: the URLs of these files work meanwhile, whatever the age of the event.
     readonly ConcurrentDictionary<RunId, EventId> filesInUse = [];
     TaskCompletionSource nextSuspended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     int places,
@@ -55,13 +55,13 @@ public sealed class RunCompletion : IAsyncDisposable
     /// <summary>Completes when another run is suspended.</summary>
     internal Task NextSuspended => Volatile.Read(ref nextSuspended).Task;
 
-    /// <summary>Runs that execute, or are about to.</summary>
+    /// <summary>Runs that are executing or about to start.</summary>
     internal int InFlight => Volatile.Read(ref inFlight);
 
-    /// <summary>Whether a run of an event with files executes.</summary>
+    /// <summary>Whether a run of an event with files is executing.</summary>
     public bool ExecutesWithFiles(EventId received) => filesInUse.Values.Contains(received);
 
-    // The lane's runs, one after another.
+    // Executes the lane's runs one after another.
     async Task ExecuteAsync(LanePlace place)
     {
         Interlocked.Increment(ref places);
@@ -91,7 +91,7 @@ public sealed class RunCompletion : IAsyncDisposable
             Interlocked.Decrement(ref inFlight);
             engine.Pacing.End(next.Pace);
         }
-        // Accepted while the server shuts down: stored, and run after the next start.
+        // The run was accepted during the shutdown: it is stored, and starts after the next start.
         next?.Response?.TrySetException(RunLanes.Stopped());
         if (Interlocked.Decrement(ref places) == 0 && lanes.IsClosed)
             idle.TrySetResult();
@@ -166,7 +166,7 @@ public sealed class RunCompletion : IAsyncDisposable
         }
     }
 
-    // A server without workers loses nothing: the run waits until there is one.
+    // Without workers, the run waits until there is one.
     async Task<ExecutedRun> TryInWorkerAsync(QueuedRun queued, Deployment deployment, Action<RunResponse>? onImmediate)
     {
         while (true)
@@ -191,7 +191,7 @@ public sealed class RunCompletion : IAsyncDisposable
             engine.Changes.Publish(run);
     }
 
-    // A fault of the server or of what the run gave back: it would be the same after the next start.
+    // An internal error, or an invalid result of the run: it would happen again after the next start.
     async Task EndFaultedAsync(QueuedRun queued, Exception fault)
     {
         try
@@ -211,13 +211,13 @@ public sealed class RunCompletion : IAsyncDisposable
             throw new OperationCanceledException("the server is shutting down");
     }
 
-    /// <summary>Starts no further run and waits for those in flight. When <paramref name="ct"/> fires they are aborted, and run again after
-    /// the next start, which never counts as a crash (E1). What the store has not accepted within <see cref="EngineLimits.StoreClosing"/>
-    /// is abandoned (G3).</summary>
+    /// <summary>Starts no more runs and waits for those in flight. When <paramref name="ct"/> fires, they are aborted and run again after
+    /// the next start, which never counts as a crash (E1). Writes that the store has not accepted within <see
+    /// cref="EngineLimits.StoreClosing"/> are abandoned (G3).</summary>
     public async Task StopAsync(CancellationToken ct)
     {
         lanes.Close();
-        // At the beginning: should the process be killed before it has ended in order, this was no crash.
+        // Done first: if the process is killed before the shutdown is complete, this does not count as a crash.
         var recovered = recovery.StopAsync();
         if (Volatile.Read(ref places) > 0)
         {

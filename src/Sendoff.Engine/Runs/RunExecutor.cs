@@ -100,7 +100,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             queued,
             "StoreError",
             "not_stored",
-            $"{what} is not stored any more, so the run cannot start; none of its sends were delivered. "
+            $"{what} is no longer stored, so the run cannot start; none of its sends were delivered. "
                 + "Start it again on the current version"
         );
 

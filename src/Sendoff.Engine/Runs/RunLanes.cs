@@ -3,16 +3,17 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>The workflow has as many runs waiting as it may (E7: 429).</summary>
+/// <summary>The workflow's queue is full (E7: 429).</summary>
 public sealed class RunQueueFullException(string workflow, int limit)
-    : Exception($"the workflow '{workflow}' has {limit:N0} runs waiting, which is its limit (setting Runs:MaxQueued)");
+    : Exception($"the workflow '{workflow}' has {limit:N0} queued runs, which is its limit (setting Runs:MaxQueued)");
 
-/// <summary>The accepted runs in memory: their order and bounds. Each workflow has a lane, so that none starves another.</summary>
+/// <summary>The accepted runs in memory, with their order and limits. Each workflow has a separate lane, so that none blocks
+/// another.</summary>
 public sealed class RunLanes(EngineContext engine)
 {
     readonly ConcurrentDictionary<WorkflowId, RunLane> lanes = [];
     readonly EventMemory memory = new(engine.Limits.RunsWaitingBytes);
-    Action<LanePlace> execute = static _ => throw new InvalidOperationException("nothing executes the runs of these lanes yet");
+    Action<LanePlace> execute = static _ => throw new InvalidOperationException("the code that executes runs is not set yet");
     volatile bool isClosed;
 
     /// <summary>Whether this server executes runs. If not, another one takes what this one has stored (J8).</summary>
@@ -21,24 +22,24 @@ public sealed class RunLanes(EngineContext engine)
     /// <summary>The server is shutting down: no run is accepted or started any more.</summary>
     internal bool IsClosed => isClosed;
 
-    /// <summary>The runs of each workflow that are accepted and have not started.</summary>
+    /// <summary>For each workflow, the number of accepted runs that have not started.</summary>
     internal IEnumerable<(WorkflowId Workflow, int Runs)> Unstarted => lanes.Select(static lane => (lane.Key, lane.Value.UnstartedCount));
 
-    /// <summary>The bytes of the events that wait in memory.</summary>
+    /// <summary>The size of the queued events in memory.</summary>
     internal long WaitingBytes => memory.Taken;
 
-    /// <summary>Sets what executes the runs. Called before the first run is queued.</summary>
-    /// <param name="execute">Called whenever a lane may execute one more run at once. It may not block.</param>
+    /// <summary>Sets the code that executes runs. Call it before the first run is queued.</summary>
+    /// <param name="execute">Called when a lane may execute one more run. Must not block.</param>
     internal void ExecuteBy(Action<LanePlace> execute) => this.execute = execute;
 
-    /// <summary>The lane of a workflow, with a place taken for one more run.</summary>
+    /// <summary>Returns the lane of a workflow, with a place reserved for one more run.</summary>
     internal RunLane Admit(WorkflowId workflow, string name)
     {
         var lane = Of(workflow);
         return lane.TryAdmit(engine.Limits.RunsQueued) ? lane : throw new RunQueueFullException(name, engine.Limits.RunsQueued);
     }
 
-    /// <summary>As <see cref="Admit"/>, however many wait.</summary>
+    /// <summary>Like <see cref="Admit"/>, but without a limit.</summary>
     internal RunLane AdmitAlways(WorkflowId workflow)
     {
         var lane = Of(workflow);
@@ -46,7 +47,7 @@ public sealed class RunLanes(EngineContext engine)
         return lane;
     }
 
-    /// <summary>Queues a stored run in the lane that it was admitted to.</summary>
+    /// <summary>Queues a stored run in the lane that admitted it.</summary>
     internal void Queue(RunLane lane, Waiting waiting)
     {
         engine.Changes.Publish(waiting.Run.Id, RunStatus.Queued);
@@ -87,27 +88,27 @@ public sealed class RunLanes(EngineContext engine)
             execute(new(lane, first, IsForLeft: true));
     }
 
-    /// <summary>From now on no run is accepted or started. Callers that wait for a run that has not started get an error.</summary>
+    /// <summary>From now on, no runs are accepted or started. Callers that wait for a run that has not started get an error.</summary>
     internal void Close()
     {
         isClosed = true;
-        Interlocked.MemoryBarrier(); // a run that ends now sees it, or is seen
+        Interlocked.MemoryBarrier(); // a run that ends now either sees this, or is found here
         foreach (var lane in lanes.Values)
         foreach (var response in lane.Unstarted())
             response.TrySetException(Stopped());
     }
 
-    /// <summary>The error for a caller whose run was stored and has not ended.</summary>
+    /// <summary>The error for a caller whose run is stored but has not ended.</summary>
     internal static StoreUnavailableException Stopped() =>
-        new("the server stopped before the run had ended; it runs again after the next start");
+        new("the server stopped before the run ended; the run starts again after the next start");
 
     RunLane Of(WorkflowId workflow) => lanes.GetOrAdd(workflow, static (id, memory) => new(id, memory), memory);
 }
 
-/// <summary>The right to execute the runs of a lane, one after another.</summary>
+/// <summary>The permission to execute the runs of a lane, one after another.</summary>
 sealed record LanePlace(RunLane Lane, Waiting First, bool IsForLeft)
 {
-    /// <summary>The next run, after one has ended. Null gives the place back.</summary>
+    /// <summary>The next run after one has ended. Null releases the place.</summary>
     public Waiting? Next()
     {
         if (IsForLeft)

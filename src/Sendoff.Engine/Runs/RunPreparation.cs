@@ -6,13 +6,13 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>A run that can be executed, or that has ended before it could start.</summary>
-/// <param name="Deployment">What it executes; null if it has ended.</param>
-/// <param name="Ended">Its end; null if it can be executed.</param>
-/// <param name="Turn">Disposed of at its end.</param>
+/// <summary>A run that can be executed, or has ended before it could start.</summary>
+/// <param name="Deployment">The version to execute; null if the run has ended.</param>
+/// <param name="Ended">The end of the run; null if it can be executed.</param>
+/// <param name="Turn">Disposed at the end of the run.</param>
 readonly record struct PreparedRun(QueuedRun Queued, Deployment? Deployment, Run? Ended, TurnPart Turn);
 
-/// <summary>Reads what a queued run needs: its event, the suspended run that it continues, and its version.</summary>
+/// <summary>Reads the data that a queued run needs: its event, the suspended run that it continues, and its version.</summary>
 sealed class RunPreparation(
     IStore store,
     WorkflowCatalog catalog,
@@ -60,7 +60,7 @@ sealed class RunPreparation(
             : await turns.EnterAsync(workflow, ConcurrencyOf(program, deployment.Version), ct).ConfigureAwait(false);
         try
         {
-            // Last, so that a start counts only if the run does start.
+            // Counted last, so that only real starts count.
             int starts = queued.Recovered ? await recovery.StartRunAsync(queued.Id).ConfigureAwait(false) : 1;
             if (starts > 0 && starts <= limits.RunRecoveries)
                 return new(queued, deployment, null, turn);

@@ -21,13 +21,13 @@ public sealed class RunRecovery(IStore store, RunLanes lanes, ServerHold hold, E
     readonly SemaphoreSlim look = new(1);
     Task queueing = Task.CompletedTask;
 
-    /// <summary>Begins to queue the runs, while new events are served. Call once, before the first event.</summary>
+    /// <summary>Starts queueing the runs while new events are served. Call once, before the first event.</summary>
     public void Start() => queueing = Task.Run(QueueAsync);
 
-    /// <summary>Looks for further runs, which this server has taken over.</summary>
+    /// <summary>Looks for further runs that this server has taken over.</summary>
     internal void Look() => look.Release();
 
-    /// <summary>Counts a start of a recovered run. Returns how often it has started, 0 if it was deleted with its workflow.</summary>
+    /// <summary>Counts a start of a recovered run. Returns the number of starts, or 0 if the run was deleted with its workflow.</summary>
     /// <exception cref="OperationCanceledException">The server is shutting down; the start does not count.</exception>
     internal async ValueTask<int> StartRunAsync(RunId run)
     {
@@ -38,19 +38,19 @@ public sealed class RunRecovery(IStore store, RunLanes lanes, ServerHold hold, E
         Interlocked.MemoryBarrier();
         if (!lanes.IsClosed)
             return starts;
-        // Either the shutdown has removed it from those that have started, or this call does.
+        // Either the shutdown has already taken this start back, or this call does.
         await TakeBackStartsAsync().ConfigureAwait(false);
         throw new OperationCanceledException("the server is shutting down");
     }
 
-    /// <summary>A run has ended: its start cannot be cut off by a crash any more.</summary>
+    /// <summary>Called at the end of a run, after which a crash can no longer interrupt it.</summary>
     internal void EndRun(RunId run)
     {
         started.TryRemove(run, out _);
         queued.TryRemove(run, out _);
     }
 
-    /// <summary>Queues no further run. What is in flight now may be cut off, and this does not count as a crash.</summary>
+    /// <summary>Queues no more runs. Interrupting the runs in flight from now on does not count as a crash.</summary>
     internal async Task StopAsync()
     {
         var takingBack = TakeBackStartsAsync();

@@ -80,8 +80,8 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
     public string? FindFault(string name, string value, bool isSecret)
     {
         if (name.Length > LongestName || !NamePattern().IsMatch(name))
-            return $"'{name}' cannot be a name. It has letters, digits and '_', does not begin with a digit, "
-                + $"and is at most {LongestName} characters long.";
+            return $"'{name}' is not a valid name. Use letters, digits and '_', not beginning with a digit, "
+                + $"and at most {LongestName} characters.";
         if (Encoding.UTF8.GetByteCount(value) > MostBytes)
             return $"the value of {name} is over {MostBytes / 1024} KiB.";
         if (isSecret && value.Length < SecretMask.Shortest)

@@ -5,7 +5,7 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>The accounts as the steps of one run reach them, in front of what answers their other calls.</summary>
+/// <summary>Accounts for the steps of one run. Passes all other calls on.</summary>
 public sealed class StepAccounts(AccountTokens tokens, IStepCalls others) : IStepCalls
 {
     const string Method = "accounts";
@@ -28,7 +28,7 @@ public sealed class StepAccounts(AccountTokens tokens, IStepCalls others) : ISte
         using var document = JsonDocument.Parse(args);
         var given = document.RootElement;
         if (!given.TryGetProperty(Method, out var list) || list.ValueKind != JsonValueKind.Array || list.GetArrayLength() > MostAsked)
-            throw new StepCallException("SENDOFF_CALL", $"accounts are asked for by a list of up to {MostAsked} lists of names");
+            throw new StepCallException("SENDOFF_CALL", $"expected a list of up to {MostAsked} lists of names");
         var asked = list.EnumerateArray().Select(Names).ToList();
         return (asked, given.TryGetProperty("all", out var all) && all.ValueKind == JsonValueKind.True);
     }
@@ -42,7 +42,7 @@ public sealed class StepAccounts(AccountTokens tokens, IStepCalls others) : ISte
                     .Where(static name => name.ValueKind == JsonValueKind.String)
                     .Select(static name => name.GetString()!),
             ]
-            : throw new StepCallException("SENDOFF_CALL", $"an account is asked for by a list of up to {MostNames} names");
+            : throw new StepCallException("SENDOFF_CALL", $"expected a list of up to {MostNames} names for an account");
 
     static ReadOnlyMemory<byte> Write(AccountAnswer?[] found, AccountAnswer[] every)
     {

@@ -55,7 +55,7 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
                         .ListValuesAsync(store, After(given), MostEntries, limits.DataStoreValueBytes, default)
                         .ConfigureAwait(false)
                 ),
-                _ => throw new StepCallException("SENDOFF_CALL", $"'{method}' is not a call that a step can make"),
+                _ => throw new StepCallException("SENDOFF_CALL", $"'{method}' is not a valid call of a step"),
             };
         }
         catch (StoreUnavailableException e)
@@ -77,7 +77,7 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
     async Task<ReadOnlyMemory<byte>> SetAsync(StoreName store, JsonElement given)
     {
         if (!given.TryGetProperty("value", out var value))
-            throw new StepCallException("SENDOFF_CALL", "a set without a value");
+            throw new StepCallException("SENDOFF_CALL", "a set call without a value");
         string key = KeyOf(given);
         byte[] json = JsonMarshal.GetRawUtf8Value(value).ToArray();
         Check(DataStoreRules.FaultOfKey(key, concealment.Mask) ?? DataStoreRules.FaultOfValue(json, limits));
@@ -112,7 +112,7 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
     }
 
     static string KeyOf(JsonElement given) =>
-        given.TryGetProperty("key", out var key) ? Text(key) : throw new StepCallException("SENDOFF_CALL", "a call without its key");
+        given.TryGetProperty("key", out var key) ? Text(key) : throw new StepCallException("SENDOFF_CALL", "a call without a key");
 
     static string? After(JsonElement given) =>
         given.TryGetProperty("after", out var after) && after.ValueKind == JsonValueKind.String ? after.GetString() : null;
@@ -153,7 +153,7 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
             {
                 json.WriteStartArray();
                 json.WriteStringValue(value.Key);
-                json.WriteRawValue(value.Json.Span, skipInputValidation: true); // it was parsed when it was set
+                json.WriteRawValue(value.Json.Span, skipInputValidation: true); // it was validated when it was set
                 json.WriteEndArray();
             }
         });

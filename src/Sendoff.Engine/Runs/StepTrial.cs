@@ -4,8 +4,8 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>Creates the files for a test of one step: each earlier step is replaced by a file with its exports of a past run, and later
-/// steps are disabled. They are stored as a version, so that the record shows the tested code.</summary>
+/// <summary>Creates the files for a test of one step. Each earlier step is replaced by a file with its exports of a past run, and later
+/// steps are disabled. The files are stored as a version, so that the record shows the tested code.</summary>
 static class StepTrial
 {
     const string Folder = "past-exports/";

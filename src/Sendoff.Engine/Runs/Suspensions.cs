@@ -12,7 +12,7 @@ namespace Sendoff.Engine.Runs;
 /// <param name="Next">The run that continues it.</param>
 public sealed record Release(RunStatus? Status, RunId? Next = null, bool IsDone = false);
 
-/// <summary>Resumes suspended runs: when they are due, and on request (B3).</summary>
+/// <summary>Resumes suspended runs when they are due, and on request (B3).</summary>
 /// <remarks>
 /// (1) end runs whose suspension timed out, resume those that are due  (2) wait for the next one, or for another run to be suspended. The
 /// store decides which request is first: a run is resumed once, also after a restart and with several servers.
@@ -49,7 +49,7 @@ public sealed class Suspensions(
     }
 
     /// <summary>Resumes a suspended run. Waits for an executing run, which may be suspended soon.</summary>
-    /// <param name="callback">The request that resumes it, as an event.</param>
+    /// <param name="callback">The resume request as event JSON.</param>
     public Task<Release> ResumeAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct) =>
         DecideAsync(
             run,

@@ -181,7 +181,7 @@ public sealed class WorkflowCatalog(
         : await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is { } stored ? Read(stored)
         : null;
 
-    /// <summary>Returns null if a version of Sendoff with other file rules stored it.</summary>
+    /// <summary>Returns null if the version was stored by a version of Sendoff with other rules for files.</summary>
     WorkflowVersion? Read(StoredVersion stored)
     {
         if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition)
@@ -218,7 +218,7 @@ public sealed class WorkflowCatalog(
         try
         {
             var workflow = await store.DeployAsync(name, files, definition.Triggers, ct).ConfigureAwait(false);
-            await ReadAsync(CancellationToken.None).ConfigureAwait(false); // it is deployed, whoever still waits for the answer
+            await ReadAsync(CancellationToken.None).ConfigureAwait(false); // it is deployed even if the caller no longer waits
             return new(workflow, []) { ScriptsLeftOut = installed.ScriptsLeftOut, Warnings = read.Warnings };
         }
         catch (TriggerKeyTakenException x)
@@ -236,7 +236,7 @@ public sealed class WorkflowCatalog(
 
     /// <summary>Prepares the workflow's draft to run, or returns its problems. Its runs are ordinary runs of a version below 0. Returns
     /// null if the workflow is deleted.</summary>
-    /// <param name="readAt">A draft that is saved later stays the draft.</param>
+    /// <param name="readAt">A draft that is saved after this time stays the draft.</param>
     public async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixDraftAsync(
         Workflow workflow,
         IReadOnlyDictionary<string, string> files,
@@ -277,7 +277,7 @@ public sealed class WorkflowCatalog(
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
             // The disk is full, or the data directory is no longer writable.
-            throw new StoreUnavailableException($"the files of the workflow cannot be laid out: {x.Message}", x);
+            throw new StoreUnavailableException($"the files of the workflow cannot be written: {x.Message}", x);
         }
     }
 
@@ -412,7 +412,7 @@ public sealed class WorkflowCatalog(
         Required,
     }
 
-    // The packages exist unless their folder was lost. Then a start or a deploy installs them again; a run never does (E3), unless another
+    // The packages exist unless their folder was lost. Then a start or a deploy installs them again. A run does not (E3), unless another
     // server has deployed the version.
     async Task<Deployment> PrepareAsync(WorkflowVersion version, SecretSet given, Installing installing, CancellationToken ct)
     {

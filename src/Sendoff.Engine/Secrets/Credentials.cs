@@ -4,10 +4,10 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Secrets;
 
-/// <summary>The headers that hold credentials, and what in them must not be seen elsewhere in a record either (C8).</summary>
+/// <summary>Headers that contain credentials, and the parts of their values that are masked in the whole record (C8).</summary>
 public static class Credentials
 {
-    /// <summary>Shorter values of headers occur in any text.</summary>
+    /// <summary>Shorter values occur in any text.</summary>
     const int Shortest = 8;
 
     static readonly FrozenSet<string> names = FrozenSet.Create(
@@ -33,7 +33,7 @@ public static class Credentials
 
     static void CollectCookies(string header, string value, List<string> into)
     {
-        // A cookie that is set has its attributes behind it.
+        // A cookie that is being set has attributes after its value.
         bool isSet = header.StartsWith("set-", StringComparison.OrdinalIgnoreCase);
         foreach (string pair in isSet ? [value.Split(';')[0]] : value.Split(';'))
             AddLong(pair[(pair.IndexOf('=') + 1)..].Trim(), into);
@@ -60,11 +60,11 @@ public static class Credentials
             into.Add(value);
     }
 
-    /// <summary>Whether the JSON of an event may have credentials in its headers. Quick, and never wrong when the answer is no.</summary>
+    /// <summary>Whether the headers of an event may contain credentials. A fast check; false is always correct.</summary>
     public static bool MayBeIn(ReadOnlySpan<byte> eventJson) =>
         eventJson.IndexOf("uthorization\""u8) >= 0 || eventJson.IndexOf("ookie\""u8) >= 0;
 
-    /// <summary>What an event's credential headers hold.</summary>
+    /// <summary>The credentials in an event's headers.</summary>
     public static IReadOnlyList<string> Of(ReadOnlyMemory<byte> eventJson)
     {
         if (!MayBeIn(eventJson.Span))
@@ -76,7 +76,7 @@ public static class Credentials
         return found;
     }
 
-    /// <summary>The event's JSON with its credential headers covered.</summary>
+    /// <summary>The event's JSON with its credential headers masked.</summary>
     public static ReadOnlyMemory<byte> Cover(ReadOnlyMemory<byte> eventJson)
     {
         if (!MayBeIn(eventJson.Span) || !HeadersOf(eventJson).Any(static header => IsCredential(header.Name)))

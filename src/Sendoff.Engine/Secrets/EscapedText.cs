@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Sendoff.Engine.Secrets;
 
-/// <summary>Text with its escapes undone, and where each of its bytes came from.</summary>
+/// <summary>Text with its escapes decoded, and the original position of each byte.</summary>
 internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool isChanged)
 {
     /// <summary><c>&amp;#x0010FFFF;</c></summary>
@@ -11,13 +11,13 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
 
     public ReadOnlySpan<byte> Bytes => bytes.AsSpan(0, length);
 
-    /// <summary>One more than there are bytes: the last is where the text ended.</summary>
+    /// <summary>One element more than the text has bytes: the last is the end of the original text.</summary>
     public int[] Origin => origin;
 
-    /// <summary>There was an escape to undo.</summary>
+    /// <summary>Whether the text contained an escape.</summary>
     public bool IsChanged => isChanged;
 
-    /// <param name="isCut">An escape at the end may lack its last characters; it is left out.</param>
+    /// <param name="isCut">An escape at the end may be incomplete; it is dropped.</param>
     public static EscapedText UndoPercent(ReadOnlySpan<byte> text, bool plusIsSpace, bool isCut = false)
     {
         if (isCut && text.LastIndexOf((byte)'%') is >= 0 and int last && last > text.Length - 3)
@@ -113,7 +113,7 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
             (byte)'n' => (byte)'\n',
             (byte)'r' => (byte)'\r',
             (byte)'t' => (byte)'\t',
-            _ => escaped, // a quote, a slash, a backslash; anything else is no JSON
+            _ => escaped, // a quote, a slash, a backslash; other characters are not valid JSON
         };
 
     static bool TryRune(ReadOnlySpan<byte> text, out Rune rune, out int length)
@@ -146,7 +146,7 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
         return digits.Length > 0;
     }
 
-    /// <summary>Undoing never makes text longer.</summary>
+    /// <summary>Decoding never makes text longer.</summary>
     struct Builder(int most)
     {
         readonly byte[] bytes = new byte[most];

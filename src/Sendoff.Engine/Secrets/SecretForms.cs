@@ -6,22 +6,21 @@ namespace Sendoff.Engine.Secrets;
 /// <summary>A pattern to search for, as Latin-1, and the adjacent Base64 digits that contain bits of the secret.</summary>
 internal readonly record struct SecretPattern(string Text, int Before, int After);
 
-/// <summary>The texts that a secret becomes before it is encoded, and the patterns that find them (C8). What is undone in the searched text
-/// is not listed here.</summary>
+/// <summary>The forms of a secret before it is encoded, and the patterns that find them (C8). Encodings that the search decodes are not
+/// listed here.</summary>
 /// <remarks>
-/// Keys are stored in one form and used in another: with literal <c>\n</c> for line ends, in quotes, in Base64, as a member of a JSON
-/// document (service accounts), with other line ends, or as the body of a PEM block alone.
-/// </remarks>
+/// Keys are stored in one form and used in another: with literal <c>\n</c> for line endings, in quotes, in Base64, as a member of a JSON
+/// document (service accounts), with other line endings, or only as the body of a PEM block. </remarks>
 internal static class SecretForms
 {
-    /// <summary>Characters of the shortest part of a secret that is searched for on its own.</summary>
+    /// <summary>Minimum length of a part of a secret that is searched for separately.</summary>
     const int ShortestPart = 8;
 
-    /// <summary>Base64 that is shorter may be any word.</summary>
+    /// <summary>Shorter Base64 could be any word.</summary>
     const int ShortestBase64 = 24;
     const int DeepestParts = 4;
 
-    /// <summary>Digits of the shortest hexadecimal that is searched for: eight bytes.</summary>
+    /// <summary>Minimum number of hexadecimal digits to search for: eight bytes.</summary>
     public const int ShortestHex = 16;
 
     public const string PemBegin = "-----BEGIN ";
@@ -52,7 +51,7 @@ internal static class SecretForms
         }
     }
 
-    /// <summary>Those of hexadecimal, in lower and in upper case.</summary>
+    /// <summary>Hexadecimal patterns, in lower and in upper case.</summary>
     public static IEnumerable<SecretPattern> HexOf(string secret)
     {
         foreach (string spelling in SpellingsOf(secret, 0).Distinct(StringComparer.Ordinal))
@@ -79,7 +78,7 @@ internal static class SecretForms
             yield return lines;
             yield return lines.Replace("\n", "\r\n", StringComparison.Ordinal);
         }
-        // Without white space it is found however it is wrapped.
+        // Without white space, it is found regardless of line breaks.
         foreach (var (body, _) in blocks)
             yield return body;
         if (blocks.Count == 0 && used.AsSpan().ContainsAny('\n', '\r') && Compact(used) is { Length: >= ShortestPart } compact)
@@ -92,7 +91,7 @@ internal static class SecretForms
                     yield return spelling;
     }
 
-    // One line, as it is kept in an .env file or a form.
+    // One line, as stored in an .env file or a form.
     static string WithLineEnds(string stored) =>
         !stored.Contains("\\n", StringComparison.Ordinal) && !stored.Contains("\\r", StringComparison.Ordinal) ? stored
         : stored.Replace("\\r", "\r", StringComparison.Ordinal).Replace("\\n", "\n", StringComparison.Ordinal).Trim()
@@ -102,8 +101,8 @@ internal static class SecretForms
 
     public static string Compact(string text) => string.Concat(text.Where(static c => !char.IsWhiteSpace(c)));
 
-    /// <summary>The bodies of PEM blocks without white space, and the blocks as RFC 7468 writes them, whatever is between their digits
-    /// here.</summary>
+    /// <summary>The bodies of PEM blocks without white space, and the blocks as RFC 7468 writes them, regardless of the characters between
+    /// the digits.</summary>
     static IEnumerable<(string Body, string Lines)> PemBlocks(string text)
     {
         for (int at = 0; text.IndexOf(PemBegin, at, StringComparison.Ordinal) is >= 0 and int start; )
@@ -123,8 +122,8 @@ internal static class SecretForms
         }
     }
 
-    /// <summary>What a step takes out of a secret before it uses it: the decoded text, a quoted text, the secret members of a JSON
-    /// object.</summary>
+    /// <summary>Parts that a step extracts from a secret before it uses them: the decoded text, a quoted string, the secret members of a
+    /// JSON object.</summary>
     static IEnumerable<string> PartsOf(string text)
     {
         if (Decoded(text) is { } decoded)

@@ -6,31 +6,29 @@ namespace Sendoff.Engine.Secrets;
 
 /// <summary>Masks secrets in data before it is written, in all encodings used in HTTP (C8).</summary>
 /// <remarks>
-/// A value is searched for in the forms that <see cref="SecretForms"/> lists: as it is, in Base64 from each of the three places at which it
-/// can begin there (Basic credentials, tokens), in hexadecimal. Percent-encoding, JSON escapes and character references are undone for the
-/// search, in any mixture, and so are line breaks in Base64, so that no list of spellings has to be complete. Userinfo in URLs is covered
-/// in any case.
-/// </remarks>
+/// A value is searched for in the forms of <see cref="SecretForms"/>: unchanged, in Base64 at each of the three possible offsets (Basic
+/// credentials, tokens), and in hexadecimal. Percent-encoding, JSON escapes, character references (in any combination) and line breaks in
+/// Base64 are decoded before the search, so that no complete list of spellings is needed. Userinfo in URLs is always masked. </remarks>
 public sealed class SecretMask
 {
     /// <summary>The mask that replaces a secret in records.</summary>
     public const string Cover = "••••••••";
 
-    /// <summary>Characters of the shortest value to search for; shorter values occur in any text.</summary>
+    /// <summary>Minimum length of a value to search for; shorter values occur in any text.</summary>
     public const int Shortest = 4;
     const int DeepestEscapes = 3;
 
-    /// <summary>Base64 digits before white space that make it the end of a wrapped line.</summary>
+    /// <summary>Minimum number of Base64 digits before white space at the end of a wrapped line.</summary>
     const int DigitsBeforeLineEnd = 16,
         DigitsBeforeSpace = 48;
 
-    /// <summary>Characters of a pattern that are searched for; the rest is compared where they are found.</summary>
+    /// <summary>Number of a pattern's characters to search for; the rest is compared at each match.</summary>
     const int AnchorChars = 24;
 
-    /// <summary>Shorter header names hold no secret in an encoded form.</summary>
+    /// <summary>Shorter header names cannot contain an encoded secret.</summary>
     const int ShortestEncodedName = 20;
 
-    /// <summary>No secrets: userinfo only.</summary>
+    /// <summary>Masks no secrets, only userinfo.</summary>
     public static readonly SecretMask None = new([]);
 
     static readonly byte[] cover = Encoding.UTF8.GetBytes(Cover),
@@ -53,7 +51,7 @@ public sealed class SecretMask
     readonly SecretPattern[] patterns,
         hexPatterns;
 
-    /// <summary>Values that can be a method, a header's name or part of a host, whose case changes on the way.</summary>
+    /// <summary>Values that can be a method, a header's name or part of a host. HTTP changes their case.</summary>
     readonly string[] names;
     readonly SearchValues<string>? search,
         searchHex,
@@ -72,7 +70,7 @@ public sealed class SecretMask
             .. more.Where(value => value.Length >= Shortest && known?.values.Contains(value) != true).Distinct(StringComparer.Ordinal),
         ];
         values = [.. known?.values ?? [], .. added];
-        // The longest first, so that a secret which begins as another does is covered whole.
+        // Longest first, so that a secret that begins with another secret is masked completely.
         patterns = Sorted(known?.patterns, added.SelectMany(SecretForms.PatternsOf));
         hexPatterns = Sorted(known?.hexPatterns, added.SelectMany(SecretForms.HexOf));
         names =
@@ -100,7 +98,7 @@ public sealed class SecretMask
             StringComparison.Ordinal
         );
 
-    /// <summary>This mask with further values.</summary>
+    /// <summary>This mask with additional values.</summary>
     public SecretMask With(IReadOnlyCollection<string> more) =>
         more.All(value => value.Length < Shortest || values.Contains(value)) ? this : new(this, more);
 
@@ -112,10 +110,10 @@ public sealed class SecretMask
         return Find(bytes) is { Count: > 0 } found ? Encoding.UTF8.GetString(Covered(bytes, found, json: false)) : text;
     }
 
-    /// <summary>A method, or a header's name: HTTP changes their case.</summary>
+    /// <summary>Masks a method or a header's name. HTTP changes their case.</summary>
     public string Name(string name) => AnyCase(name.Length < ShortestEncodedName ? name : Text(name));
 
-    /// <summary>A URL, or the part of one that names the host, whose case HTTP changes.</summary>
+    /// <summary>Masks a URL, or its part with the host. HTTP changes the case of the host.</summary>
     public string Url(string url)
     {
         string text = Text(url);
@@ -128,7 +126,7 @@ public sealed class SecretMask
         return ReferenceEquals(covered, host) ? text : string.Concat(text.AsSpan(0, start), covered, text.AsSpan(start + host.Length));
     }
 
-    /// <summary>A message, which may name a host, a method or a header.</summary>
+    /// <summary>Masks a message, which may contain a host, a method or a header.</summary>
     public string Message(string text) => AnyCase(Text(text));
 
     string AnyCase(string text)
@@ -140,12 +138,12 @@ public sealed class SecretMask
         return text;
     }
 
-    /// <param name="isCut">The end is missing, and what is there may be the beginning of a secret.</param>
+    /// <param name="isCut">The text is truncated, so its end may be the beginning of a secret.</param>
     public ReadOnlyMemory<byte> Bytes(ReadOnlyMemory<byte> text, bool isCut = false) =>
         Find(text.Span, isCut) is { Count: > 0 } found ? Covered(text.Span, found, json: false) : text;
 
-    /// <summary>Covers secrets in JSON, which stays JSON: a secret that is not inside a string becomes one.</summary>
-    /// <param name="otherwise">What is left when a secret is made of the JSON's own marks.</param>
+    /// <summary>Masks secrets in JSON. The result is valid JSON: a secret outside a string becomes a string.</summary>
+    /// <param name="otherwise">The result if a secret contains the JSON's own punctuation.</param>
     public ReadOnlyMemory<byte> Json(ReadOnlyMemory<byte> json, ReadOnlySpan<byte> otherwise)
     {
         if (Find(json.Span) is not { Count: > 0 } found)
@@ -156,7 +154,7 @@ public sealed class SecretMask
 
     public bool Finds(ReadOnlySpan<byte> text) => Find(text) is { Count: > 0 };
 
-    /// <summary>Null when there is nothing.</summary>
+    /// <summary>Null if nothing is found.</summary>
     List<Range>? Find(ReadOnlySpan<byte> text, bool isCut = false)
     {
         List<Range>? found = null;
@@ -164,14 +162,14 @@ public sealed class SecretMask
         return found;
     }
 
-    /// <param name="origin">Where each byte is in what is to be covered; empty when it is that itself.</param>
+    /// <param name="origin">The original position of each byte; empty if the text is the original.</param>
     void Find(ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, int depth, bool isCut, ref List<Range>? found)
     {
         FindUserInfo(text, origin, ref found);
         if (search is null)
             return;
         FindValues(text, origin, search, patterns, isCut, ref found);
-        // A list of its own: the search is fast with few texts, and hexadecimal is rare.
+        // A separate list, because the search is fast with few patterns, and hexadecimal is rare.
         if (searchHex is not null && HasRun(text, hexBytes, SecretForms.ShortestHex))
             FindValues(text, origin, searchHex, hexPatterns, isCut, ref found);
         if (IsWrapped(text))
@@ -182,7 +180,7 @@ public sealed class SecretMask
             FindUnder(EscapedText.UndoJson(text, isCut), origin, depth, isCut, ref found);
         if (text.Contains((byte)'%'))
             FindUnder(EscapedText.UndoPercent(text, plusIsSpace: false, isCut), origin, depth, isCut, ref found);
-        // In a form a plus sign is a space; elsewhere it is itself, which is found above.
+        // In a form, a plus sign is a space. The plus sign itself was searched for above.
         if (hasSpace && text.Contains((byte)'+'))
             FindUnder(EscapedText.UndoPercent(text, plusIsSpace: true, isCut), origin, depth, isCut, ref found);
         if (hasMarkup && text.Contains((byte)'&'))
@@ -244,7 +242,7 @@ public sealed class SecretMask
         }
     }
 
-    /// <summary>Whether there may be Base64 in lines.</summary>
+    /// <summary>Whether the text may contain wrapped Base64.</summary>
     bool IsWrapped(ReadOnlySpan<byte> text)
     {
         for (int at = 0; text[at..].IndexOfAny((byte)'\n', (byte)'\r') is >= 0 and int next; at++)
@@ -253,7 +251,7 @@ public sealed class SecretMask
             if (at >= DigitsBeforeLineEnd && !text.Slice(at - DigitsBeforeLineEnd, DigitsBeforeLineEnd).ContainsAnyExcept(base64Bytes))
                 return true;
         }
-        // Keys that were kept on one line have spaces for their line ends.
+        // In a key stored on one line, spaces replace its line breaks.
         if (!hasPem || !HasRun(text, base64Bytes, DigitsBeforeSpace))
             return false;
         for (int at = 0; text[at..].IndexOf((byte)' ') is >= 0 and int next; at++)
@@ -265,10 +263,10 @@ public sealed class SecretMask
         return false;
     }
 
-    /// <summary>Whether so many of these bytes are in a row.</summary>
+    /// <summary>Whether the text contains a run of these bytes of at least this length.</summary>
     static bool HasRun(ReadOnlySpan<byte> text, SearchValues<byte> of, int length)
     {
-        // From the end of each place where one could be: mostly the first look goes past all of it.
+        // Checks the end of each possible run first, so that most checks skip a whole run.
         for (int at = 0; at + length <= text.Length; )
         {
             int last = at + length - 1;
@@ -288,7 +286,7 @@ public sealed class SecretMask
         FindValues(flat.Bytes, default, search!, patterns, isCut, ref inFlat);
         foreach (var range in inFlat ?? [])
         {
-            // White space after the last digit is not the secret's.
+            // White space after the last digit is not part of the secret.
             int from = flat.Origin[range.Start.Value],
                 to = flat.Origin[range.End.Value - 1] + 1;
             Add(from, to, origin, ref found);
@@ -327,7 +325,7 @@ public sealed class SecretMask
             if (isToken)
                 (from, to) = (StartOfToken(text, from, at), EndOfToken(text, to));
             output.Write(text[at..from]);
-            // What begins where the one before ended is one with it.
+            // Adjacent ranges are joined.
             if (from > coveredTo || coveredTo == 0)
                 output.Write(isToken ? quotedCover : cover);
             at = coveredTo = to;
@@ -336,7 +334,7 @@ public sealed class SecretMask
         return output.WrittenSpan.ToArray();
     }
 
-    // Part of a number is no JSON without the rest.
+    // A part of a number is not valid JSON, so the whole number is masked.
     static int StartOfToken(ReadOnlySpan<byte> json, int from, int least)
     {
         while (from > least && numberBytes.Contains(json[from - 1]))

@@ -5,8 +5,8 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>Masks records before they are written (C8), and encrypts the originals that sending and replaying need beside them. Every
-/// driver writes through it. Only <see cref="Open(Event)"/> and <see cref="Open(Delivery)"/> decrypt.</summary>
+/// <summary>Masks records before they are written (C8), and encrypts the originals that are needed for sending and replaying. Every driver
+/// writes through it. Only <see cref="Open(Event)"/> and <see cref="Open(Delivery)"/> decrypt.</summary>
 public sealed class Concealment(SecretCipher cipher)
 {
     readonly Lock changing = new();

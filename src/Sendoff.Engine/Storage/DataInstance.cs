@@ -1,12 +1,12 @@
 namespace Sendoff.Engine.Storage;
 
-/// <summary>The identity of a data folder: a random name in a file, which is locked while a process uses it. So the work of an earlier
-/// process with this name is free at once.</summary>
+/// <summary>The identity of a data folder: a random name in a file that is locked while a process uses it. So a process that gets the lock
+/// knows that the earlier process has ended, and takes over its work immediately.</summary>
 internal static class DataInstance
 {
     static readonly Dictionary<string, FileStream> taken = [];
 
-    /// <summary>Takes the folder until the process ends. The same process can take it again.</summary>
+    /// <summary>Locks the folder until the process ends. The same process can call it again.</summary>
     /// <exception cref="StoreUnavailableException">Another process uses the folder, or it cannot be written.</exception>
     public static ServerIdentity Take(string folder)
     {
@@ -29,7 +29,7 @@ internal static class DataInstance
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new StoreUnavailableException(
-                $"{path} cannot be locked ({error.Message}); each server needs a data folder of its own (setting Data)",
+                $"{path} cannot be locked ({error.Message}); each server needs a separate data folder (setting Data)",
                 error
             );
         }

@@ -71,7 +71,7 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
-            // Otherwise the disk stays full until space is freed.
+            // If there is no reserve, the disk stays full until space is freed.
         }
     }
 

@@ -22,7 +22,7 @@ internal abstract class StoreWrite(OutageRule outage) : TaskCompletionSource(Tas
 {
     public OutageRule Outage { get; } = outage;
 
-    /// <summary>An earlier commit of it failed by an outage, which may have lost only the answer.</summary>
+    /// <summary>An earlier commit failed because of an outage, which may have lost only the response.</summary>
     public bool IsRepeated { get; set; }
 }
 
@@ -134,8 +134,8 @@ internal sealed class GroupCommit(
         }
     }
 
-    /// <summary>Commits a batch; an invalid write fails alone.</summary>
-    /// <returns>The outage, if there is one: then uncompleted writes remain to be done.</returns>
+    /// <summary>Commits a batch. An invalid write fails separately.</summary>
+    /// <returns>The outage, if there is one; then the uncompleted writes must be retried.</returns>
     StoreUnavailableException? CommitBatch(ReadOnlySpan<StoreWrite> batch)
     {
         long start = Stopwatch.GetTimestamp();
@@ -168,7 +168,7 @@ internal sealed class GroupCommit(
         return null;
     }
 
-    /// <summary>Waits and retries until all writes that must be kept are durable (G3). The others fail without changes.</summary>
+    /// <summary>Waits and retries until all writes that must be kept are durable (G3). Other writes fail without changes.</summary>
     void SitOut(StoreUnavailableException reason, List<StoreWrite> left)
     {
         outage = reason;

@@ -11,7 +11,7 @@ public interface IDataStores
     /// <summary>Returns null if the key does not exist.</summary>
     Task<StoredValue?> GetValueAsync(StoreName store, string key, CancellationToken ct);
 
-    /// <summary>Sets a key's value and expiry. A full store still accepts changes that need no more room.</summary>
+    /// <summary>Sets a key's value and expiry. A full store still accepts changes that do not need more space.</summary>
     Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, StoreRoom room, CancellationToken ct);
 
     /// <summary>Changes the expiry of a key; null for never. Returns false if the key does not exist.</summary>

@@ -1,16 +1,16 @@
 namespace Sendoff.Engine.Storage;
 
-/// <summary>The servers that share the database, and the work of those that have ended. With SQLite there is one server.</summary>
+/// <summary>The servers that share the database, and the takeover of work. With SQLite there is only one server.</summary>
 public interface IServers
 {
     /// <summary>Whether other servers can use the database too.</summary>
     bool IsShared { get; }
 
-    /// <summary>Whether this server may begin something that must have ended before another one takes its work over. False if the lease was
-    /// not renewed in time.</summary>
+    /// <summary>Whether this server may start work that must end before another server takes it over. False if the lease was not renewed in
+    /// time.</summary>
     bool MayBegin { get; }
 
-    /// <summary>Renews this server's lease. Returns null if the server is no longer listed: others have its work.</summary>
+    /// <summary>Renews this server's lease. Returns null if the server is no longer listed and others have its work.</summary>
     Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct);
 
     /// <summary>Removes servers whose lease has ended, and makes a limited part of the work without a server this server's, as far as it
@@ -23,18 +23,18 @@ public interface IServers
 
     Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct);
 
-    /// <summary>Takes a right that one server at a time has. Returns false if another one has it, which then learns that it is
-    /// wanted.</summary>
-    /// <param name="key">The id of a workflow, for the right to execute its runs; other rights have numbers below 0.</param>
+    /// <summary>Takes a turn, a permission that only one server has at a time. Returns false if another server has it, and notifies that
+    /// server.</summary>
+    /// <param name="key">For executing runs: the id of the workflow. Other turns have negative numbers.</param>
     Task<bool> TryTakeTurnAsync(long key, CancellationToken ct);
 
-    /// <summary>The turns that this server has and others want.</summary>
+    /// <summary>The turns of this server that other servers wait for.</summary>
     Task<IReadOnlyList<long>> ListWantedTurnsAsync(CancellationToken ct);
 
     Task PassTurnAsync(long key, CancellationToken ct);
 }
 
-/// <summary>What servers cache from the store. A change of it increases its revision.</summary>
+/// <summary>Content that servers cache from the store. Each change increments its revision.</summary>
 public enum Cached
 {
     Workflows = 1,
@@ -46,12 +46,12 @@ public enum Cached
     Hold = 7,
 }
 
-/// <summary>A cache that follows the revisions of the store.</summary>
+/// <summary>A cache of the store's content.</summary>
 public interface IStoreCache
 {
     Cached Content { get; }
 
-    /// <summary>Reads the content again, after another server may have changed it.</summary>
+    /// <summary>Reads the content again, because another server may have changed it.</summary>
     Task RefreshAsync(CancellationToken ct);
 }
 
@@ -60,8 +60,8 @@ public interface IStoreCache
 /// <param name="Revisions">Of what servers cache.</param>
 public sealed record Renewal(int Senders, ServerRoles Roles, IReadOnlyDictionary<Cached, long> Revisions);
 
-/// <param name="Runs">Runs that are queued or execute.</param>
-/// <param name="Deliveries">Deliveries that wait in memory or are in flight.</param>
+/// <param name="Runs">Queued and executing runs.</param>
+/// <param name="Deliveries">Deliveries that are queued in memory or in flight.</param>
 public readonly record struct ServerLoad(int Runs, int Deliveries);
 
 /// <summary>The work without a server that this server has taken.</summary>
@@ -78,7 +78,7 @@ public sealed record Takeover(
     IReadOnlyDictionary<string, DeliveryId> Pending
 )
 {
-    /// <summary>Writes of this server may have been stored although it got no answer: it has work that it does not know of.</summary>
+    /// <summary>Writes of this server may have been stored without a response, so it may have work that is not in its memory.</summary>
     public bool MayLack { get; init; }
 
     public static readonly Takeover None = new([], 0, 0, 0, new Dictionary<string, DeliveryId>());
@@ -86,7 +86,7 @@ public sealed record Takeover(
     public bool IsEmpty => Runs + New == 0 && Interrupted == 0 && Pending.Count == 0;
 }
 
-/// <param name="LeaseEndsIn">Negative if it has ended; null if it has none, because the server is the only one.</param>
+/// <param name="LeaseEndsIn">Negative if the lease has expired; null for a single server, which has none.</param>
 public sealed record ListedServer(
     int Slot,
     string Name,

@@ -38,7 +38,7 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     /// <summary>Ends a pending or sending delivery without an attempt, because it was blocked before a connection was made.</summary>
     Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct);
 
-    // After a start.
+    // At a start.
 
     /// <summary>Marks deliveries that an earlier server left as sending as interrupted (C7), and returns their number. Call once, before
     /// any delivery starts.</summary>
@@ -57,7 +57,7 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     /// <summary>Destinations that have pending deliveries.</summary>
     Task<IReadOnlyList<string>> ListPendingDestinationsAsync(CancellationToken ct);
 
-    /// <summary>Pending deliveries of one destination in call order, from above <paramref name="after"/>.</summary>
+    /// <summary>Pending deliveries of one destination in call order, after <paramref name="after"/>.</summary>
     Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct);
 
     // Runs held over quota (E6). AcceptAsync stores them.
@@ -70,7 +70,8 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
 
     // Runs suspended by their steps (B3). FinishRunAsync stores the suspension, AcceptAsync resumes it.
 
-    /// <summary>Returns a run's suspension with its state sealed. Returns null if there is none, or the next segment has ended.</summary>
+    /// <summary>Returns a run's suspension with its state encrypted. Returns null if there is none, or the next segment has
+    /// ended.</summary>
     Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct);
 
     /// <summary>Lists suspended runs, earliest due first, without those of the workflows in <paramref name="except"/>.</summary>
@@ -82,9 +83,9 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     /// <summary>Ends a suspended run as failed. Returns false if it is not suspended.</summary>
     Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct);
 
-    // A server on hold.
+    // The hold of a server.
 
-    /// <summary>When the server was put on hold; null if it is not on hold.</summary>
+    /// <summary>The start of the hold; null if the server is not on hold.</summary>
     Task<DateTimeOffset?> GetHoldAsync(CancellationToken ct);
 
     /// <summary>Puts the server on hold, or releases it with null.</summary>
@@ -118,7 +119,7 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     /// <summary>Stores files as the workflow's draft and returns it, or null if the workflow is deleted. It replaces the newest draft
     /// unless that is fixed, and returns the newest draft if that already has these files. Some old drafts are kept for their
     /// runs.</summary>
-    /// <param name="isFixed">A run uses the draft, so it must not change any more.</param>
+    /// <param name="isFixed">A run uses the draft, so it must no longer change.</param>
     /// <param name="since">For files of a test: the time at which they were read. A draft that was saved later stays the newest.</param>
     Task<StoredVersion?> SaveDraftAsync(
         WorkflowId workflow,
@@ -160,7 +161,7 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     /// <summary>Returns false if it does not exist.</summary>
     Task<bool> DeleteTokenAsync(TokenId token, CancellationToken ct);
 
-    // Browsers that are signed in.
+    // Sessions of signed-in browsers.
 
     Task<IReadOnlyList<StoredSession>> ListSessionsAsync(CancellationToken ct);
     Task SaveSessionAsync(StoredSession session, CancellationToken ct);
@@ -235,9 +236,9 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     /// (G2).</summary>
     Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct);
 
-    /// <summary>Sets times in the future to now: the clock was ahead when they were stored. Expiry times that depend on them move too, so
-    /// that durations are kept. Returns the number of corrected times. Due times of schedules need no correction: one that is settled in
-    /// the future counts as not settled.</summary>
+    /// <summary>Sets stored times in the future to the current time, because the clock was ahead when they were stored. Expiry times that
+    /// depend on them move too, so that durations are unchanged. Returns the number of corrected times. Due times of schedules need no
+    /// correction: one that was settled in the future counts as not settled.</summary>
     Task<long> CorrectTimesAsync(CancellationToken ct);
 
     /// <summary>Completes when a workflow was deleted, so that pruning starts before its next round.</summary>
@@ -431,8 +432,8 @@ public readonly record struct CodeRange(int First, int Last);
 
 public sealed record EventFilter(string? Workflow, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
 
-/// <param name="Bytes">Of the event's JSON.</param>
-/// <param name="Beginning">The first <see cref="BeginningChars"/> characters of it.</param>
+/// <param name="Bytes">Size of the event's JSON.</param>
+/// <param name="Beginning">The first <see cref="BeginningChars"/> characters of the JSON.</param>
 public sealed record EventHead(EventId Id, string WorkflowName, string Trigger, DateTimeOffset ReceivedAt, long Bytes, string Beginning)
 {
     public const int BeginningChars = 2_000;

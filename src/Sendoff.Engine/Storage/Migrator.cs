@@ -57,7 +57,7 @@ internal static class Migrator
         using var command = connection.CreateCommand();
         command.Transaction = transaction;
         command.CommandText = sql;
-        // A synchronous call of many statements of PostgreSQL uses a thread that keeps the process alive for seconds.
+        // A synchronous call with many statements uses a thread that keeps the process alive for seconds.
         command.ExecuteNonQueryAsync().GetAwaiter().GetResult();
     }
 

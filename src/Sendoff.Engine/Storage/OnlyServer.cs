@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Storage;
 
-/// <summary>The servers of a database that one server uses.</summary>
+/// <summary>The only server of a database.</summary>
 internal sealed class OnlyServer(TimeProvider time) : IServers
 {
     static readonly Renewal alone = new(1, ServerRoles.All, new Dictionary<Cached, long>());

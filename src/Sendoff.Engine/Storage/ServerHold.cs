@@ -7,7 +7,7 @@ public sealed class ServerHold
 {
     readonly TaskCompletionSource released = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>When the server was put on hold; null if it is not on hold.</summary>
+    /// <summary>The start of the hold; null if the server is not on hold.</summary>
     public DateTimeOffset? Since { get; private set; }
 
     public bool IsOn => Since is not null && !released.Task.IsCompleted;
@@ -16,7 +16,7 @@ public sealed class ServerHold
     public Task Released => Since is null ? Task.CompletedTask : released.Task;
 
     /// <summary>Starts a hold, or continues the one in the store. Call once, before anything is started.</summary>
-    /// <param name="asked">The start requests a hold.</param>
+    /// <param name="asked">Whether the start requests a hold.</param>
     public async Task StartAsync(IStore store, bool asked, TimeProvider time, CancellationToken ct)
     {
         Since = await store.GetHoldAsync(ct).ConfigureAwait(false);

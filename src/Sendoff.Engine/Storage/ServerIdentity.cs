@@ -2,8 +2,8 @@ using System.Reflection;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>What a server is known by among others.</summary>
-/// <param name="Instance">The data folder, which one process at a time uses.</param>
+/// <summary>The identity of a server in a cluster.</summary>
+/// <param name="Instance">The data folder, which only one process uses at a time.</param>
 /// <param name="Name">The name of the machine.</param>
 public sealed record ServerIdentity(string Instance, string Name, string Version)
 {

@@ -4,25 +4,23 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>Why YAML was refused, and where: line and column from 1.</summary>
+/// <summary>Why YAML was refused, with line and column from 1.</summary>
 public sealed record YamlFault(int Line, int Column, string Message, string? Hint = null);
 
-/// <summary>
-/// Reads YAML that others wrote. Size, depth and number of nodes are checked on the parser's events, before a node is built. Anchors,
-/// aliases, tags and keys that are not text are refused: an alias can repeat or contain itself.
-/// </summary>
+/// <summary> Reads untrusted YAML. Size, depth and number of nodes are checked on the parser's events, before a node is created. Anchors,
+/// aliases, tags and keys that are not strings are refused: an alias can repeat or contain itself. </summary>
 public static class BoundedYaml
 {
-    /// <summary>Characters of one text.</summary>
+    /// <summary>Maximum size of a text, in characters.</summary>
     public const int MaxChars = 1024 * 1024;
 
-    /// <summary>Lists and mappings inside one another.</summary>
+    /// <summary>Maximum nesting of lists and mappings.</summary>
     public const int MaxDepth = 64;
 
-    /// <summary>Values, keys, lists and mappings.</summary>
+    /// <summary>Maximum number of values, keys, lists and mappings.</summary>
     public const int MaxNodes = 50_000;
 
-    /// <summary>The root of the document; null when there is none, or a <paramref name="fault"/>.</summary>
+    /// <summary>The root of the document; null if it is empty, or if there is a <paramref name="fault"/>.</summary>
     public static YamlNode? Read(string yaml, out YamlFault? fault)
     {
         fault = null;
@@ -45,14 +43,14 @@ public static class BoundedYaml
         catch (YamlException x)
         {
             string message = x.InnerException is YamlException inner ? inner.Message : x.Message;
-            // What is missing at the end is reported after the last line: point at that line.
+            // An error at the end is reported after the last line, so use the last line.
             int line = Math.Min((int)x.Start.Line, yaml.AsSpan().TrimEnd().Count('\n') + 1);
             fault = new(line, (int)x.Start.Column, $"malformed YAML: {char.ToLowerInvariant(message[0])}{message[1..]}");
         }
         catch (Exception x)
             when (x is InvalidOperationException or ArgumentException or FormatException or OverflowException or IndexOutOfRangeException)
         {
-            // The scanner fails in its own ways at some malformed texts.
+            // For some malformed texts, the scanner throws other exceptions.
             fault = new((int)scanner.CurrentPosition.Line, (int)scanner.CurrentPosition.Column, "malformed YAML");
         }
         return null;
@@ -65,7 +63,7 @@ public static class BoundedYaml
             within.Count('\n') + 1,
             MaxChars - within.LastIndexOf('\n'),
             $"the YAML has more than {MaxChars:N0} characters",
-            "move long texts into files of their own"
+            "move long texts into separate files"
         );
     }
 
@@ -74,7 +72,7 @@ public static class BoundedYaml
         public YamlFault Fault => fault;
     }
 
-    /// <summary>Passes events on until one breaks a limit.</summary>
+    /// <summary>Passes events on until one exceeds a limit.</summary>
     sealed class BoundedParser(Parser inner) : IParser
     {
         enum Expects
@@ -97,9 +95,9 @@ public static class BoundedYaml
             switch (inner.Current)
             {
                 case DocumentStart start when ++documents > 1:
-                    throw Refused(start, "the YAML has a second document", "remove the line `---` and what follows it");
+                    throw Refused(start, "the YAML has a second document", "remove the line `---` and everything after it");
                 case AnchorAlias alias:
-                    throw Refused(alias, $"the alias *{alias.Value} is not supported", "write the value out at each place");
+                    throw Refused(alias, $"the alias *{alias.Value} is not supported", "write the value at each place");
                 case NodeEvent node:
                     Check(node);
                     break;
@@ -116,10 +114,10 @@ public static class BoundedYaml
                 throw Refused(
                     node,
                     $"the anchor &{node.Anchor.Value} is not supported",
-                    "remove it, and write the value out at each place"
+                    "remove it, and write the value at each place"
                 );
             if (!node.Tag.IsEmpty)
-                throw Refused(node, $"the tag {node.Tag.Value} is not supported", "remove it; put a value in quotes to keep it a string");
+                throw Refused(node, $"the tag {node.Tag.Value} is not supported", "remove it; use quotes to keep a value a string");
             if (++nodes > MaxNodes)
                 throw Refused(node, $"the YAML has more than {MaxNodes:N0} values", "move large data into a separate file");
             if (open.TryPop(out var expected))

@@ -2,14 +2,15 @@ using System.Text;
 
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>What the files of a workflow may be called: whatever takes files in asks here, since they are laid on a disk later.</summary>
+/// <summary>Rules for the paths of a workflow's files. All code that accepts files uses them, because the files are written to disk
+/// later.</summary>
 public static class FilePath
 {
-    /// <summary>Characters of a path; bytes of one of its names in UTF-8, which file systems take.</summary>
+    /// <summary>Maximum length of a path in characters, and of one of its names in bytes of UTF-8, which file systems limit.</summary>
     const int MostCharacters = 400,
         MostBytesOfName = 255;
 
-    /// <summary>What is wrong with a path, as the end of a sentence; null when nothing is.</summary>
+    /// <summary>The error of a path, as the end of a sentence; null if it is valid.</summary>
     public static string? FindFault(string path)
     {
         string[] parts = path.Split('/');
@@ -18,14 +19,14 @@ public static class FilePath
             || path.Any(static c => c is '\\' or ':' || char.IsControl(c))
             || parts.Any(static part => part is "" or "." or "..")
         )
-            return "is not inside the folder. Paths are relative, with forward slashes and without '..', "
-                + $"and have {MostCharacters} characters at most.";
+            return "is not inside the folder. Paths must be relative, with forward slashes and without '..', "
+                + $"and have at most {MostCharacters} characters.";
         return parts.Any(static part => Encoding.UTF8.GetByteCount(part) > MostBytesOfName)
-            ? $"has a name of more than {MostBytesOfName} bytes."
+            ? $"has a name with more than {MostBytesOfName} bytes."
             : null;
     }
 
-    /// <summary>A path that is a file, and the folder of another file as well; null when there is none.</summary>
+    /// <summary>A path that is a file and also the folder of another file; null if there is none.</summary>
     public static string? FindFolder(IReadOnlyDictionary<string, string> files)
     {
         foreach (string path in files.Keys)

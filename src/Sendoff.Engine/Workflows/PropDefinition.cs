@@ -2,17 +2,18 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>One of the values that a prop may have.</summary>
+/// <summary>One of the options of a prop.</summary>
 public sealed record PropOption(string Label, JsonElement Value);
 
-/// <summary>What a component says of one of its props, for those who fill it in.</summary>
-/// <param name="Type">As Pipedream writes it: <c>string</c>, <c>integer[]</c>, <c>app</c>, <c>data_store</c>, <c>$.service.db</c>.</param>
+/// <summary>The definition of a component's prop, for forms.</summary>
+/// <param name="Type">Pipedream's name of the type: <c>string</c>, <c>integer[]</c>, <c>app</c>, <c>data_store</c>,
+/// <c>$.service.db</c>.</param>
 public sealed record PropDefinition(string Name, string Type)
 {
     public string? Label { get; init; }
     public string? Description { get; init; }
 
-    /// <summary>The app whose account it is.</summary>
+    /// <summary>The app of the account.</summary>
     public string? App { get; init; }
     public bool Optional { get; init; }
     public bool Hidden { get; init; }
@@ -20,7 +21,7 @@ public sealed record PropDefinition(string Name, string Type)
     public IReadOnlyList<PropOption> Options { get; init; } = [];
     public JsonElement? Default { get; init; }
 
-    /// <summary>Reads what a worker said. It is the step's own code that speaks: what is no definition is left out.</summary>
+    /// <summary>Reads definitions from a worker. They come from the step's own code, so invalid ones are ignored.</summary>
     public static IReadOnlyList<PropDefinition> ReadAll(JsonElement? list) =>
         list is not { ValueKind: JsonValueKind.Array } all ? [] : [.. all.EnumerateArray().Select(Read).OfType<PropDefinition>()];
 

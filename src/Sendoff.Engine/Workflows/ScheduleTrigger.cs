@@ -14,8 +14,8 @@ public sealed record ScheduleTrigger : Trigger
     /// <summary>The schedule is due if any of them is; empty for an interval.</summary>
     readonly CronExpression[] expressions = [];
 
-    /// <exception cref="CronFormatException">It is not a cron expression of five fields.</exception>
-    /// <exception cref="MissingSeedException">It has an H, which would be a different time on each server.</exception>
+    /// <exception cref="CronFormatException">The text is not a cron expression with five fields.</exception>
+    /// <exception cref="MissingSeedException">The expression contains H, which would be a different time on each server.</exception>
     public ScheduleTrigger(string cron, TimeZoneInfo zone)
         : base(TypeName) => (expressions, Cron, Zone) = (Parse(cron), cron, zone);
 

@@ -4,16 +4,16 @@ namespace Sendoff.Engine.Workflows;
 /// body is a body.</summary>
 internal enum StepShape
 {
-    /// <summary>None of the others: a function body, or a pasted function.</summary>
+    /// <summary>A function body or a pasted function.</summary>
     Body,
 
-    /// <summary>It has import statements and exports nothing.</summary>
+    /// <summary>Has import statements and no exports.</summary>
     Imports,
 
-    /// <summary>It calls <c>defineComponent</c>, or sets <c>module.exports</c>.</summary>
+    /// <summary>Calls <c>defineComponent</c>, or sets <c>module.exports</c>.</summary>
     Component,
 
-    /// <summary>It has export statements.</summary>
+    /// <summary>Has export statements.</summary>
     Module,
 }
 

@@ -28,7 +28,7 @@ public static partial class WorkflowReader
             // The error does not contain the token.
             return Problem<TriggerToken>(
                 Child(map, "bearer")!,
-                "this cannot be a bearer token",
+                "this is not a valid bearer token",
                 $"write `${{NAME}}` for the secret NAME, or {ShortestToken} or more visible ASCII characters"
             );
         }
@@ -127,7 +127,7 @@ public static partial class WorkflowReader
             if (fields is 6 or 7 || cron.Equals("@every_second", StringComparison.OrdinalIgnoreCase))
                 return Problem<Trigger>(
                     node,
-                    $"'{cron}' has seconds: a schedule is due once a minute at most",
+                    $"'{cron}' has seconds, but a schedule can be due at most once a minute",
                     "write five fields: minute, hour, day, month, weekday"
                 );
             ScheduleTrigger schedule;
@@ -145,7 +145,7 @@ public static partial class WorkflowReader
                 );
             }
             return schedule.NextAfter(DateTimeOffset.UnixEpoch) is null
-                ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that its month has")
+                ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that exists in that month")
                 : schedule;
         }
 
@@ -157,7 +157,7 @@ public static partial class WorkflowReader
             if (interval < ScheduleTrigger.Shortest)
                 return Problem<Trigger>(
                     node,
-                    $"every {every} is too often: a schedule is due once a minute at most",
+                    $"every {every} is too often; a schedule can be due at most once a minute",
                     "write `1m` or longer"
                 );
             return interval > ScheduleTrigger.Longest

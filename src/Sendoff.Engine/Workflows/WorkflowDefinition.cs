@@ -65,7 +65,7 @@ public sealed record WorkflowProblem(
     const int MaxMessageChars = 1_000,
         MaxSourceChars = 1_000;
 
-    // Both repeat text of the file, which may have a megabyte on one line.
+    // Both may repeat text of the file, which may have a megabyte on one line.
     public string Message { get; init; } = Message.Length <= MaxMessageChars ? Message : Message[..MaxMessageChars] + "…";
     public string? SourceLine { get; init; } = SourceLine?.Length > MaxSourceChars ? null : SourceLine;
 }

@@ -45,7 +45,7 @@ public static partial class WorkflowReader
         foreach (string path in files.Keys.Where(LeavesFolder))
             reading.Problems.Add(
                 new(
-                    $"the path '{path}' leaves the workflow's folder",
+                    $"the path '{path}' is outside the workflow's folder",
                     path,
                     Hint: "use relative paths with forward slashes and without `..`"
                 )
@@ -143,7 +143,7 @@ public static partial class WorkflowReader
                     )
                 );
             foreach (var twins in steps.GroupBy(s => s.Name).Where(g => g.Count() > 1))
-                Problems.Add(new($"two step files give the step name '{twins.Key}'", twins.Last().File, Hint: "rename one of them"));
+                Problems.Add(new($"two step files have the same step name '{twins.Key}'", twins.Last().File, Hint: "rename one of them"));
             return new(name, [new HttpTrigger(null, TriggerResponse.Default)], WorkflowSettings.Default, steps);
         }
 
@@ -155,7 +155,7 @@ public static partial class WorkflowReader
             CheckKeys(root, "a workflow", WorkflowKeys.Workflow, WorkflowKeys.WorkflowElsewhere);
             string title = Text(root, "name") ?? name;
             if (!WorkflowName.IsValid(title))
-                Problem(Child(root, "name") ?? root, $"'{title}' cannot be a workflow's name", Lower(WorkflowName.Rule.TrimEnd('.')));
+                Problem(Child(root, "name") ?? root, $"'{title}' is not valid as a workflow's name", Lower(WorkflowName.Rule.TrimEnd('.')));
             var settings = Child(root, "settings") is YamlMappingNode map ? ReadSettings(map) : WorkflowSettings.Default;
             var triggers = Items(root, "triggers").SelectMany(ReadTriggers).ToList();
             var steps = Items(root, "steps").Select(ReadStep).OfType<Step>().ToList();
@@ -174,7 +174,7 @@ public static partial class WorkflowReader
         {
             if (BoundedYaml.Read(yaml, out var fault) is YamlMappingNode root)
                 return root;
-            fault ??= new(1, 1, "this is not a YAML mapping", "start it like `name: Orders` and `steps:`");
+            fault ??= new(1, 1, "this is not a YAML mapping", "begin with `name: Orders` and `steps:`");
             Problems.Add(new(fault.Message, yamlFile, fault.Line, fault.Column, SourceLine(fault.Line), fault.Hint));
             return null;
         }
@@ -220,7 +220,7 @@ public static partial class WorkflowReader
                 ),
                 _ => Problem<Trigger>(
                     Child(map, "type")!,
-                    $"there is no trigger type '{type}' in this version",
+                    $"the trigger type '{type}' does not exist",
                     Spelling.Hint(type, WorkflowKeys.Triggers)
                 ),
             };
@@ -231,7 +231,7 @@ public static partial class WorkflowReader
             string? key = Text(map, "key");
             if (key is null || KeyPattern().IsMatch(key))
                 return key;
-            Problem(Child(map, "key")!, $"'{key}' cannot be a trigger's key", "use up to 64 letters, digits and . _ ~ -");
+            Problem(Child(map, "key")!, $"'{key}' is not valid as a trigger's key", "use up to 64 letters, digits and . _ ~ -");
             return null;
         }
 
@@ -273,7 +273,7 @@ public static partial class WorkflowReader
                             ParseDuration(value)
                             ?? Problem<TimeSpan?>(node, $"'{value}' is not a valid timeout", "write `30s`, at most `750s`");
                         if (timeout > TimeSpan.FromSeconds(750))
-                            Problem(node, $"a timeout of {value} is over the most, 750s", "lower it");
+                            Problem(node, $"a timeout of {value} is over the limit of 750s", "lower it");
                         break;
                     case "memory" or "lambda_memory":
                         memory = ParseMemoryMb(value) ?? Problem<int?>(node, $"'{value}' is not a valid amount of memory", "write `256MB`");
@@ -284,7 +284,7 @@ public static partial class WorkflowReader
                         concurrency =
                             int.TryParse(value, out int n) && n > 0
                                 ? n
-                                : Problem<int?>(node, $"'{value}' is not a valid concurrency", "write a whole number from 1");
+                                : Problem<int?>(node, $"'{value}' is not a valid concurrency", "write a whole number, at least 1");
                         break;
                     case "deliver":
                         if (value is not ("always" or "success"))
@@ -293,12 +293,12 @@ public static partial class WorkflowReader
                         break;
                     case "idempotency_key":
                         if (value is not ("true" or "false"))
-                            Problem(node, $"'{value}' does not switch the idempotency-key on or off", "use `true` or `false`");
+                            Problem(node, $"'{value}' is not a valid value for `idempotency_key`", "use `true` or `false`");
                         idempotencyKey = value == "true";
                         break;
                     default:
                         if (!WorkflowKeys.SettingsElsewhere.Contains(key))
-                            Problem(keyNode, $"there is no setting '{key}'", Spelling.Hint(key, WorkflowKeys.Settings));
+                            Problem(keyNode, $"the setting '{key}' does not exist", Spelling.Hint(key, WorkflowKeys.Settings));
                         break;
                 }
             }
@@ -308,7 +308,7 @@ public static partial class WorkflowReader
         Step? ReadStep(YamlNode node)
         {
             if (node is not YamlMappingNode map)
-                return Problem<Step>(node, "a step is a mapping", "write `- namespace: notify` and `uses: ./notify/entry.js`");
+                return Problem<Step>(node, "a step must be a mapping", "write `- namespace: notify` and `uses: ./notify/entry.js`");
             CheckKeys(map, "a step", WorkflowKeys.Step, WorkflowKeys.StepElsewhere);
             string? stepName = Text(map, "namespace"),
                 uses = Text(map, "uses");
@@ -317,8 +317,8 @@ public static partial class WorkflowReader
             if (!NamePattern().IsMatch(stepName))
                 return Problem<Step>(
                     Child(map, "namespace")!,
-                    $"'{(stepName.Length > 100 ? stepName[..100] + "…" : stepName)}' cannot be a step's namespace",
-                    "use 1 to 100 letters, digits, _ $ and -, not starting with a digit"
+                    $"'{(stepName.Length > 100 ? stepName[..100] + "…" : stepName)}' is not valid as a step's namespace",
+                    "use 1 to 100 letters, digits, _ $ and -, not beginning with a digit"
                 );
             if (uses is null)
                 return Problem<Step>(map, $"the step '{stepName}' needs `uses`", "write `uses: ./notify/entry.js`");
@@ -326,7 +326,7 @@ public static partial class WorkflowReader
             if (!disabled && LanguageOf(Text(map, "runtime"), uses) is { } language)
                 return Problem<Step>(
                     Child(map, "runtime") ?? Child(map, "uses")!,
-                    $"'{stepName}' is a {language} step; steps are Node.js",
+                    $"'{stepName}' is a {language} step; steps must be Node.js",
                     "rewrite it in JavaScript, or set `disabled: true`"
                 );
             if (uses.StartsWith("npm:", StringComparison.Ordinal) && !disabled)
@@ -370,7 +370,7 @@ public static partial class WorkflowReader
                 return new(stepName, "node_modules/" + uses["npm:".Length..], ReadProps(map), false) { Component = uses };
             return Problem<Step>(
                 Child(map, "uses")!,
-                $"'{uses}' names no file of an npm package",
+                $"'{uses}' is not a file of an npm package",
                 "write `uses: npm:@scope/name@1.2.3/actions/x/x.mjs`"
             );
         }
@@ -401,10 +401,10 @@ public static partial class WorkflowReader
             }
             string path = uses.StartsWith("./", StringComparison.Ordinal) ? uses[2..] : uses;
             if (LeavesFolder(path))
-                return Problem<string>(node, $"'{uses}' leaves the workflow's folder", "use a file inside it");
+                return Problem<string>(node, $"'{uses}' is outside the workflow's folder", "use a file inside it");
             return files.ContainsKey(path) || disabled
                 ? path
-                : Problem<string>(node, $"the step '{stepName}' uses {uses}, and there is no such file", $"add {path}, or correct `uses`");
+                : Problem<string>(node, $"the step '{stepName}' uses {uses}, which does not exist", $"add {path}, or correct `uses`");
         }
 
         static JsonNode? ToJson(YamlNode node) =>
@@ -441,7 +441,7 @@ public static partial class WorkflowReader
             {
                 null => null,
                 YamlScalarNode scalar => scalar.Value,
-                var other => Problem<string>(other, $"`{key}` must be a text", "write it on one line"),
+                var other => Problem<string>(other, $"`{key}` must be a string", "write it on one line"),
             };
 
         IEnumerable<YamlNode> Items(YamlMappingNode map, string key) =>

@@ -4,38 +4,38 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff accounts list | show ID | connect APP | remove ID</c>: what steps read as <c>$auth</c>.</summary>
+/// <summary><c>sendoff accounts list | show ID | connect APP | remove ID</c>: the accounts that steps read as <c>$auth</c>.</summary>
 static class AccountsCommand
 {
     static readonly TimeSpan lookEvery = TimeSpan.FromSeconds(1);
 
     static readonly Option<string?> id = new("--id")
     {
-        Description = "The id that imported workflows name, such as apn_DphexA (generated)",
+        Description = "The id used by an imported workflow, such as apn_DphexA (default: generated)",
     };
-    static readonly Option<string?> name = new("--name") { Description = "Name of the account (the app's)" };
+    static readonly Option<string?> name = new("--name") { Description = "Name of the account (default: the app's name)" };
     static readonly Option<string[]> field = new("--field")
     {
-        Description = "NAME=VALUE of a field; NAME alone reads the value from standard input, where no shell history keeps it",
+        Description = "A field as NAME=VALUE; NAME alone reads the value from standard input, so that it is not in the shell's history",
     };
-    static readonly Option<string[]> plain = new("--plain-field") { Description = "NAME=VALUE of a field that is not masked" };
-    static readonly Option<string?> clientId = new("--client-id") { Description = "OAuth: id of your client at the provider" };
+    static readonly Option<string[]> plain = new("--plain-field") { Description = "A field as NAME=VALUE that is not masked" };
+    static readonly Option<string?> clientId = new("--client-id") { Description = "OAuth: the id of your client at the provider" };
     static readonly Option<string?> clientSecret = new("--client-secret")
     {
-        Description = "OAuth: secret of your client; - reads it from standard input",
+        Description = "OAuth: the secret of your client; - reads it from standard input",
     };
     static readonly Option<bool> clientCredentials = new("--client-credentials")
     {
-        Description = "OAuth: the client itself has access; nobody signs in",
+        Description = "OAuth: get tokens for the client itself, without a user signing in",
     };
-    static readonly Option<string?> authorizeUrl = new("--authorize-url") { Description = "OAuth: URL of the sign-in (the provider's)" };
-    static readonly Option<string?> tokenUrl = new("--token-url") { Description = "OAuth: URL of the token endpoint (the provider's)" };
-    static readonly Option<string?> scope = new("--scope") { Description = "OAuth: scopes, separated by spaces (the provider's)" };
-    static readonly Option<bool> noWait = new("--no-wait") { Description = "Print the URL to sign in, and do not wait for the sign-in" };
+    static readonly Option<string?> authorizeUrl = new("--authorize-url") { Description = "OAuth: authorization URL (default: the provider's)" };
+    static readonly Option<string?> tokenUrl = new("--token-url") { Description = "OAuth: URL of the token endpoint (default: the provider's)" };
+    static readonly Option<string?> scope = new("--scope") { Description = "OAuth: scopes, separated by spaces (default: the provider's)" };
+    static readonly Option<bool> noWait = new("--no-wait") { Description = "Print the sign-in URL and do not wait for the sign-in" };
 
     public static Command Build() =>
         ApiClient.With(
-            new Command("accounts", "Accounts of apps, which steps read as $auth")
+            new Command("accounts", "Manage accounts of apps, which steps read as $auth")
             {
                 BuildList(),
                 BuildShow(),
@@ -109,7 +109,7 @@ static class AccountsCommand
     {
         var app = new Argument<string>("app")
         {
-            Description = "Slug of the app, such as google_sheets; or the id of an account to connect again",
+            Description = "The app, such as google_sheets; or the id of an account to connect again",
         };
         var command = new Command("connect", "Create an account, or connect one again, and print its id") { app };
         foreach (
@@ -207,7 +207,7 @@ static class AccountsCommand
             int end = one.IndexOf('=');
             string key = end < 0 ? one : one[..end];
             if (!values.TryAdd(key, end < 0 ? await InputText.ReadValueAsync(ct) : one[(end + 1)..]))
-                throw new CommandException($"{option} {key} is given twice", ExitCode.Usage);
+                throw new CommandException($"{option} {key} is given more than once", ExitCode.Usage);
         }
         return values;
     }

@@ -9,7 +9,7 @@ static class AccountsFile
 {
     const int MaxBytes = 1024 * 1024;
 
-    /// <summary>Adds the file's accounts to those <paramref name="known"/>, where an app of the same name is replaced.</summary>
+    /// <summary>Adds the accounts of the file to <paramref name="known"/>. An app in the file replaces the app of the same name.</summary>
     public static async Task<IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>> ReadAsync(
         string? path,
         IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> known,
@@ -42,7 +42,7 @@ static class AccountsFile
     static JsonElement.ObjectEnumerator Fields(JsonElement value) =>
         value.ValueKind == JsonValueKind.Object
             ? value.EnumerateObject()
-            : throw new JsonException("an object of apps, each with its fields, is needed");
+            : throw new JsonException("expected an object of apps, each with its fields");
 
     static string Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
 }

@@ -4,7 +4,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff alerts list | add NAME | set ALERT | remove ALERT | test ALERT</c>: who is told what goes wrong.</summary>
+/// <summary><c>sendoff alerts list | add NAME | set ALERT | remove ALERT | test ALERT</c>.</summary>
 static class AlertsCommand
 {
     static readonly Option<string?> type = new("--type") { Description = "email, webhook or slack" };
@@ -24,12 +24,12 @@ static class AlertsCommand
     static readonly Option<string?> url = new("--url") { Description = "URL of a webhook or Slack" };
     static readonly Option<long?> quiet = new("--quiet-seconds")
     {
-        Description = "Seconds after a message during which further failures are only counted (Alerts:Quiet)",
+        Description = "Quiet time in seconds after a message, in which further failures are only counted (default: Alerts:Quiet)",
     };
-    static readonly Option<bool?> recovered = new("--recovered") { Description = "true or false: send a message on recovery (true)" };
+    static readonly Option<bool?> recovered = new("--recovered") { Description = "true or false: send a message on recovery (default: true)" };
     static readonly Option<long?> backlogSeconds = new("--backlog-seconds")
     {
-        Description = "How long a delivery may be pending (Alerts:BacklogAge)",
+        Description = "A delivery that is pending for more seconds is a backlog (default: Alerts:BacklogAge)",
     };
     static readonly Option<string[]> reset = new Option<string[]>("--reset")
     {
@@ -38,7 +38,7 @@ static class AlertsCommand
     }.AcceptOnlyFromAmong("workflow", "to", "quiet-seconds", "recovered", "backlog-seconds", "backlog-runs");
     static readonly Option<long?> backlogRuns = new("--backlog-runs")
     {
-        Description = "How many runs of a workflow may be queued (Alerts:BacklogRuns)",
+        Description = "More queued runs of a workflow are a backlog (default: Alerts:BacklogRuns)",
     };
 
     static string[] CommaSeparated(ArgumentResult given) =>
@@ -50,7 +50,7 @@ static class AlertsCommand
 
     public static Command Build() =>
         ApiClient.With(
-            new Command("alerts", "Alerts: notifications about failed runs and deliveries")
+            new Command("alerts", "Manage alerts: messages about failed runs, failed deliveries and backlogs")
             {
                 BuildList(),
                 BuildAdd(),
@@ -141,7 +141,7 @@ static class AlertsCommand
         return command;
     }
 
-    // A URL and addresses stay only with their type: the API keeps a URL that is left out.
+    // The type decides which of URL and addresses is kept: the API keeps a URL that the request omits.
     static AlertRequestDocument Changed(AlertDocument before, ParseResult parsed, string? name)
     {
         string kind = parsed.GetValue(type) ?? before.Type;
@@ -209,6 +209,6 @@ static class AlertsCommand
         ).Items;
         return all.FirstOrDefault(alert => alert.Id == given)
             ?? all.FirstOrDefault(alert => alert.Name == given)
-            ?? throw new CommandException($"There is no alert '{given}'. `sendoff alerts list` lists them.", ExitCode.Usage);
+            ?? throw new CommandException($"There is no alert '{given}'. `sendoff alerts list` lists all alerts.", ExitCode.Usage);
     }
 }

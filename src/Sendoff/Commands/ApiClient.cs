@@ -11,17 +11,17 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>The server as the commands see it: its API, with the token found on the way.</summary>
+/// <summary>Client of the server's API. It finds the token itself.</summary>
 sealed class ApiClient : IDisposable
 {
     static readonly Option<string?> server = new("--server")
     {
-        Description = "URL of the server (SENDOFF_SERVER; http://localhost:5180)",
+        Description = "URL of the server (default: SENDOFF_SERVER, or http://localhost:5180)",
         Recursive = true,
     };
     static readonly Option<string?> token = new("--token")
     {
-        Description = "Token (SENDOFF_TOKEN; the token in the data directory of this folder)",
+        Description = "Token (default: SENDOFF_TOKEN, or the token in the data directory of this folder)",
         Recursive = true,
     };
     static readonly Option<bool> json = new("--json") { Description = "Print the JSON response of the API", Recursive = true };
@@ -33,13 +33,13 @@ sealed class ApiClient : IDisposable
     readonly bool asJson;
     readonly FoundToken found;
 
-    /// <summary>The token that is shown, and what to say when the server refuses the call for it.</summary>
+    /// <summary>The token, and the error message if the server refuses it.</summary>
     sealed record FoundToken(string? Text, string Refusal);
 
     ApiClient(Uri address, FoundToken found, bool asJson)
     {
         (this.found, this.asJson) = (found, asJson);
-        // The server bounds its work: npm, a run and a resume may take minutes.
+        // No timeout: npm, a run and a resume can take minutes, and the server limits them.
         http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = connectLimit, UseCookies = false })
         {
             BaseAddress = address,
@@ -49,7 +49,7 @@ sealed class ApiClient : IDisposable
             http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
     }
 
-    /// <summary>Gives a command, and those under it, the options that every call of the API takes.</summary>
+    /// <summary>Adds the options of API calls to a command and its subcommands.</summary>
     public static Command With(Command command)
     {
         command.Add(server);
@@ -72,7 +72,7 @@ sealed class ApiClient : IDisposable
         return new(address, found, parsed.GetValue(json));
     }
 
-    /// <summary>The caller wants the unchanged response of the API.</summary>
+    /// <summary>Print the unchanged response of the API.</summary>
     public bool AsJson => asJson;
 
     public void Dispose() => http.Dispose();
@@ -80,7 +80,7 @@ sealed class ApiClient : IDisposable
     public Task<T?> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken ct)
         where T : class => SendAsync(HttpMethod.Get, path, null, type, ct);
 
-    /// <summary>Calls the API. Null when the answer was printed as it is (<c>--json</c>); whatever is no success ends the
+    /// <summary>Calls the API. Returns null if the response was printed unchanged (<c>--json</c>). A failed call ends the
     /// command.</summary>
     public async Task<T?> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken ct)
         where T : class
@@ -92,7 +92,7 @@ sealed class ApiClient : IDisposable
         return null;
     }
 
-    /// <summary>A response of the API. Any other response ends the command.</summary>
+    /// <summary>Parses a response of the API. An invalid response ends the command.</summary>
     public T Read<T>(string body, JsonTypeInfo<T> type)
         where T : class
     {
@@ -103,7 +103,7 @@ sealed class ApiClient : IDisposable
         }
         catch (JsonException)
         {
-            throw NotSendoff("its response is not one of the API");
+            throw NotSendoff("it is not a response of the API");
         }
     }
 
@@ -133,7 +133,7 @@ sealed class ApiClient : IDisposable
                 waited++
             )
                 Output.Progress.MarkupLineInterpolated(
-                    $"[grey]waiting for {http.BaseAddress}, {waited * saidEvery.TotalSeconds:0} s; Ctrl+C ends it[/]"
+                    $"[grey]waiting for {http.BaseAddress}, {waited * saidEvery.TotalSeconds:0} s; press Ctrl+C to stop[/]"
                 );
             var (status, body) = await answering;
             return (int)status is >= 200 and < 300 ? body : throw Refused(status, body);
@@ -215,7 +215,7 @@ sealed class ApiClient : IDisposable
         }
     }
 
-    // Null at the end, and when the command is asked to end: that is how a follower stops.
+    // Null at the end of the stream, and when the command is stopped.
     static async Task<string?> NextLineAsync(StreamReader reader, CancellationToken ct)
     {
         try
@@ -241,10 +241,10 @@ sealed class ApiClient : IDisposable
                 .. listed.Select(p => new WorkflowProblem(p.Message, p.File, p.Line, p.Column, p.Source, p.Hint)),
             ];
             ProblemPrinter.Print(problems);
-            // The detail repeats the first one.
+            // The detail only repeats the first problem.
             return new($"{problem.Title}: {ProblemPrinter.Count(problems)}, see above", ExitCode.Usage);
         }
-        // Forbidden: the token is known, and does not reach so far. Over 500: the server could not.
+        // Forbidden: the token is valid, but its scope is too small. 500 and above: the server failed.
         return new(problem.Detail, status == HttpStatusCode.Forbidden || (int)status >= 500 ? ExitCode.NoServer : ExitCode.Usage);
     }
 
@@ -261,13 +261,13 @@ sealed class ApiClient : IDisposable
     }
 
     const string HowToGive =
-        "Set one with --token or SENDOFF_TOKEN, or run the command in the folder where the server was started, "
-        + "which has its data directory (.sendoff)";
+        "Set one with --token or SENDOFF_TOKEN, or run the command in the folder in which the server was started: "
+        + "it contains the data directory (.sendoff)";
 
     static FoundToken? Given(string? text, string by) =>
         string.IsNullOrEmpty(text)
             ? null
-            : new(text, $"the server does not accept the token of {by}; `sendoff tokens list` shows the valid ones to an admin");
+            : new(text, $"the server does not accept the token from {by}; an admin can list the valid tokens with `sendoff tokens list`");
 
     static FoundToken TokenOfThisFolder()
     {

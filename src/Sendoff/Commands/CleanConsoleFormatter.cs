@@ -4,13 +4,13 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>Log lines as the simple formatter writes them, of which a terminal acts upon none.</summary>
+/// <summary>Formats log lines like the simple formatter, and escapes control characters, so that they cannot control a terminal.</summary>
 sealed class CleanConsoleFormatter() : ConsoleFormatter(FormatterName)
 {
     public const string FormatterName = "clean";
     const string Indent = "      ";
 
-    /// <summary>Is in force unless the settings name another formatter.</summary>
+    /// <summary>Used unless the settings name another formatter.</summary>
     public static void Use(WebApplicationBuilder builder)
     {
         builder.Logging.AddConsoleFormatter<CleanConsoleFormatter, ConsoleFormatterOptions>();

@@ -3,10 +3,10 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Commands;
 
-/// <summary>The folder that holds the database, the versions' files and the admin token.</summary>
+/// <summary>The folder with the database, the versions' files and the admin token.</summary>
 static class DataDirectory
 {
-    /// <summary>What to warn of when a directory that was served before has no database; null when all is well.</summary>
+    /// <summary>The warning if the directory was used before but has no database, otherwise null.</summary>
     public static string? LostDatabase(string folder)
     {
         if (!DatabaseState.In(folder).IsEmpty)
@@ -19,7 +19,8 @@ static class DataDirectory
                 + "A start creates a new, empty database. To keep the history, restore the database from a backup first.";
     }
 
-    /// <summary>Its full path. A folder that cannot be made or written is one clear line.</summary>
+    /// <summary>Creates the folder and returns its full path. If the folder cannot be created or written, throws a one-line
+    /// error.</summary>
     public static string Prepare(string path)
     {
         string full = Path.GetFullPath(path);

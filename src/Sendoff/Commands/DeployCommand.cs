@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff deploy DIR</c>: a new version on a server, which checks it first.</summary>
+/// <summary><c>sendoff deploy DIR</c>: deploys a new version to a server, which checks it first.</summary>
 static class DeployCommand
 {
     public static Command Build()

@@ -28,8 +28,8 @@ sealed record Check(string Name, CheckStatus Status, string Text)
     public static Check Failed(string name, string text) => new(name, CheckStatus.Failed, text);
 }
 
-/// <summary>Looks at what the server needs, with the settings that the server would have. Changes nothing but Node.js's cache, where
-/// Node.js is fetched if it is not there.</summary>
+/// <summary>Checks the requirements of the server with the server's settings. Changes nothing, except that Node.js is downloaded into its
+/// cache if it is missing.</summary>
 static class Diagnosis
 {
     const long LittleSpace = 1024L * 1024 * 1024;
@@ -239,7 +239,7 @@ static class Diagnosis
         return Check.Ok(
             name,
             settings.EgressAddresses.Count > 0
-                ? $"deliveries leave from {string.Join(", ", settings.EgressAddresses)}"
+                ? $"deliveries are sent from {string.Join(", ", settings.EgressAddresses)}"
                 : "the system chooses the address"
         );
     }
@@ -266,7 +266,7 @@ static class Diagnosis
         }
     }
 
-    /// <summary>If the clock is earlier than stored times, ids and times would go backwards.</summary>
+    /// <summary>If the clock is behind stored times, new ids and times would be lower than existing ones.</summary>
     static Check Clock(string database, TimeProvider time)
     {
         const string name = "clock";

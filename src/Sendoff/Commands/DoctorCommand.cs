@@ -6,14 +6,14 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff doctor</c>: whether all is there that the server needs, and what is in force.</summary>
+/// <summary><c>sendoff doctor</c>: checks the requirements of the server.</summary>
 static class DoctorCommand
 {
     public static Command Build()
     {
-        var json = new Option<bool>("--json") { Description = "Print JSON, nothing else" };
+        var json = new Option<bool>("--json") { Description = "Print only JSON" };
         var command = ServeCommand.WithSettings(
-            new("doctor", "Check the requirements of the server: Node.js, sandbox, data, database, key, addresses, clock") { json }
+            new("doctor", "Check the requirements of the server: Node.js, sandbox, data directory, database, key, addresses, clock") { json }
         );
         command.SetAction((parsed, ct) => RunAsync(parsed, parsed.GetValue(json), ct));
         return command;
@@ -43,7 +43,7 @@ static class DoctorCommand
         };
 }
 
-/// <param name="Ok">Nothing failed; there may be warnings.</param>
+/// <param name="Ok">No check failed; warnings are possible.</param>
 sealed record DoctorDocument(bool Ok, IReadOnlyList<Check> Checks);
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UseStringEnumConverter = true)]

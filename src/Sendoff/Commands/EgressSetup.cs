@@ -2,10 +2,10 @@ using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Commands;
 
-/// <summary>Egress rules and source addresses of deliveries, as the settings say; what cannot be so is one clear line.</summary>
+/// <summary>Creates the egress rules and source addresses from the settings. Invalid ones cause a one-line error.</summary>
 static class EgressSetup
 {
-    /// <param name="allow">Rules beside those of the settings.</param>
+    /// <param name="allow">Allow rules in addition to those of the settings.</param>
     public static EgressOptions Create(Settings settings, params IEnumerable<string> allow)
     {
         if (settings.EgressAddresses.Count > 0 && settings.EgressProxy is not null)

@@ -2,14 +2,14 @@ using System.CommandLine;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff export har|curl ID</c>: the traffic of a run or of one delivery, for other tools.</summary>
+/// <summary><c>sendoff export har|curl ID</c>: exports the requests of a run or of one delivery for other tools.</summary>
 static class ExportCommand
 {
     public static Command Build()
     {
         var command = new Command("export", "Export the requests and responses of a run or a delivery for other tools")
         {
-            BuildFormat("har", "HTTP Archive 1.2, for browser tools"),
+            BuildFormat("har", "HTTP Archive 1.2, for example for browser tools"),
             BuildFormat("curl", "curl commands for the same requests"),
         };
         return ApiClient.With(command);
@@ -17,7 +17,7 @@ static class ExportCommand
 
     static Command BuildFormat(string format, string description)
     {
-        var id = new Argument<string>("id") { Description = "A run (run_…) or a delivery (dlv_…)" };
+        var id = new Argument<string>("id") { Description = "Id of a run (run_…) or a delivery (dlv_…)" };
         var output = new Option<string?>("--output", "-o") { Description = "Output file (default or -: standard output)" };
         var command = new Command(format, description) { id, output };
         command.SetAction(
@@ -44,7 +44,7 @@ static class ExportCommand
     {
         if (file is null or "-")
         {
-            // What a terminal shows is cleaned, which takes all of it; nobody reads much there.
+            // Output to a terminal is escaped, so it is read completely first. It is short: nobody reads large exports in a terminal.
             if (Output.Stream is { } stream)
                 await api.CopyAsync(path, stream, ct);
             else

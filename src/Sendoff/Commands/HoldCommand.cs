@@ -3,13 +3,13 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff hold show | release</c>: a server that waits after a backup was restored.</summary>
+/// <summary><c>sendoff hold show | release</c>: a server on hold after a backup was restored.</summary>
 static class HoldCommand
 {
     const string Path = "/api/v1/hold";
 
     public static Command Build() =>
-        ApiClient.With(new Command("hold", "Show or release a server that was started with --hold") { BuildShow(), BuildRelease() });
+        ApiClient.With(new Command("hold", "Show or release the hold of a server that was started with --hold") { BuildShow(), BuildRelease() });
 
     static Command BuildShow()
     {

@@ -3,16 +3,15 @@ using System.Text.Json;
 
 namespace Sendoff.Commands;
 
-/// <summary>What a command is given to read: a file, or - for standard input. Whatever keeps it from being read is one clear
-/// line.</summary>
+/// <summary>Reads the input of a command: a file, or - for standard input. If it cannot be read, throws a one-line error.</summary>
 static class InputText
 {
     const long MaxBytes = 64L * 1024 * 1024;
 
     public const string StandardInput = "-";
 
-    /// <summary>Reads a file, and stops one piece over the limit: a device, or a file that grows, has no size to look at. The exceptions
-    /// are those of files.</summary>
+    /// <summary>Reads a file, up to one byte over the limit, because devices and growing files have no fixed size. Throws the exceptions of
+    /// file access.</summary>
     public static byte[] ReadBytes(string path, long most)
     {
         using var file = File.OpenRead(path);
@@ -23,8 +22,8 @@ static class InputText
         return bytes.ToArray();
     }
 
-    /// <summary>The same of a file that was found in a folder. One without a size is empty, and is not opened: a named pipe would wait for
-    /// somebody who writes into it.</summary>
+    /// <summary>Reads a file that was found in a folder. A file without a size is treated as empty and is not opened, because opening a
+    /// named pipe would wait for a writer.</summary>
     public static byte[] ReadBytesOfFolder(string path, long most) => new FileInfo(path).Length == 0 ? [] : ReadBytes(path, most);
 
     public static async Task<string> ReadAsync(string path, CancellationToken ct)
@@ -40,7 +39,7 @@ static class InputText
         }
         catch (Exception x) when (x is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new CommandException($"{path}: there is no such file", ExitCode.Usage);
+            throw new CommandException($"{path}: this file does not exist", ExitCode.Usage);
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
@@ -48,7 +47,7 @@ static class InputText
         }
     }
 
-    /// <summary>A value from standard input, without the line end that a shell adds.</summary>
+    /// <summary>Reads a value from standard input, without the line end that a shell adds.</summary>
     public static async Task<string> ReadValueAsync(CancellationToken ct)
     {
         string text = await ReadStandardInputAsync(ct);
@@ -81,7 +80,7 @@ static class InputText
         }
     }
 
-    /// <summary>Ends the command with where it is not JSON.</summary>
+    /// <summary>Ends the command with the position of the error if the text is not JSON.</summary>
     public static void MustBeJson(string text, string name = "the event")
     {
         try

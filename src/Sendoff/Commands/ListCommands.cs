@@ -11,7 +11,7 @@ static class WorkflowsCommand
 {
     public static Command Build()
     {
-        var command = new Command("workflows", "The deployed workflows")
+        var command = new Command("workflows", "Manage deployed workflows")
         {
             Lists.List(
                 "workflows",
@@ -64,7 +64,7 @@ static class RunsCommand
 {
     public static Command Build()
     {
-        var command = new Command("runs", "Runs, newest first")
+        var command = new Command("runs", "Manage runs")
         {
             Lists.List(
                 "runs",
@@ -87,7 +87,7 @@ static class RunsCommand
             ),
             Lists.Act(
                 "replay",
-                "Start a new run for the event of a run, on the current version",
+                "Start a new run on the current version, with the event of a past run",
                 HttpMethod.Post,
                 id => $"/api/v1/runs/{id}/replay",
                 "queued again"
@@ -118,7 +118,7 @@ static class DeliveriesCommand
 {
     public static Command Build()
     {
-        var command = new Command("deliveries", "Deliveries, newest first")
+        var command = new Command("deliveries", "Manage deliveries")
         {
             Lists.List(
                 "deliveries",
@@ -160,7 +160,7 @@ static class EventsCommand
 {
     public static Command Build()
     {
-        var command = new Command("events", "What triggers received, newest first")
+        var command = new Command("events", "Manage events (the data received by triggers)")
         {
             Lists.List(
                 "events",
@@ -183,10 +183,10 @@ static class EventsCommand
         var file = new Argument<string>("file") { Description = "The body: a JSON file, or - for standard input" };
         var whole = new Option<bool>("--event")
         {
-            Description = "The file is the whole event: start a run by hand, whatever the workflow's triggers are",
+            Description = "Use the file as the whole event, and start a run whatever the workflow's triggers are",
         };
-        var test = new Option<bool>("--test") { Description = "As --event, and the run's sends are captured, not delivered" };
-        var command = new Command("send", "Post a file to a workflow's HTTP trigger, or start a run by hand")
+        var test = new Option<bool>("--test") { Description = "Like --event, but capture the sends of the run instead of delivering them" };
+        var command = new Command("send", "Post a file to a workflow's HTTP trigger, or start a run manually")
         {
             workflow,
             file,
@@ -207,7 +207,7 @@ static class EventsCommand
                 );
                 string key =
                     found.Triggers.FirstOrDefault(t => t.Type == "http")?.Key
-                    ?? throw new CommandException($"{name} has no HTTP trigger; start it by hand with --event", ExitCode.Usage);
+                    ?? throw new CommandException($"{name} has no HTTP trigger; start it with --event", ExitCode.Usage);
                 string answer = await api.SendAsync(
                     HttpMethod.Post,
                     $"/hooks/{Uri.EscapeDataString(key)}",
@@ -232,11 +232,11 @@ static class EventsCommand
     }
 }
 
-/// <summary>What the commands over the API have in common: a list, one item, an act upon one.</summary>
+/// <summary>Common subcommands for the API: list, show one item, act on one item.</summary>
 static class Lists
 {
-    /// <param name="what">Named in the help.</param>
-    /// <param name="options">Those that the path of the API has.</param>
+    /// <param name="what">The description in the help.</param>
+    /// <param name="options">The options that this path of the API supports.</param>
     public static Command List<T>(
         string what,
         string path,
@@ -247,9 +247,9 @@ static class Lists
     )
         where T : class
     {
-        var status = new Option<string?>("--status") { Description = "Only those in this status; for runs, several separated by commas" };
-        var workflow = new Option<string?>("--workflow") { Description = "Only those of this workflow" };
-        var limit = new Option<int?>("--limit") { Description = "How many, up to 200 (50)" };
+        var status = new Option<string?>("--status") { Description = "Only items with this status; for runs, several statuses separated by commas" };
+        var workflow = new Option<string?>("--workflow") { Description = "Only items of this workflow" };
+        var limit = new Option<int?>("--limit") { Description = "Maximum number of items, up to 200 (default: 50)" };
         var follow = new Option<bool>("--follow") { Description = "Follow changes until Ctrl+C" };
         var command = new Command("list", $"List {what}");
         foreach (var option in new Option[] { status, workflow, limit, follow }.Where(option => options.Contains(option.Name)))
@@ -276,7 +276,7 @@ static class Lists
         return command;
     }
 
-    /// <param name="path">Of the list; one is below it, by its id.</param>
+    /// <param name="path">The path of the list in the API; an item is below it, by its id.</param>
     public static Command Show<TListed, T>(
         string description,
         string path,
@@ -288,18 +288,18 @@ static class Lists
         where TListed : class
         where T : class
     {
-        var id = new Argument<string?>("id") { Description = "Its id, from the list", Arity = ArgumentArity.ZeroOrOne };
-        var last = new Option<bool>("--last") { Description = "The newest one instead of an id" };
-        var workflow = new Option<string?>("--workflow") { Description = "With --last: the newest one of this workflow" };
+        var id = new Argument<string?>("id") { Description = "The id, as in the list", Arity = ArgumentArity.ZeroOrOne };
+        var last = new Option<bool>("--last") { Description = "Show the newest item instead of giving an id" };
+        var workflow = new Option<string?>("--workflow") { Description = "With --last: the newest item of this workflow" };
         var command = new Command("show", description) { id, last, workflow };
         command.SetAction(
             async (parsed, ct) =>
             {
                 bool isLast = parsed.GetValue(last);
                 if (isLast == parsed.GetValue(id) is not null)
-                    throw new CommandException("give an id, or --last for the newest one (one of the two)", ExitCode.Usage);
+                    throw new CommandException("give either an id, or --last for the newest item", ExitCode.Usage);
                 if (!isLast && parsed.GetValue(workflow) is not null)
-                    throw new CommandException("--workflow goes with --last", ExitCode.Usage);
+                    throw new CommandException("--workflow requires --last", ExitCode.Usage);
                 using var api = ApiClient.From(parsed);
                 string chosen = parsed.GetValue(id) ?? await NewestAsync(api, path, parsed.GetValue(workflow), list, idOf, ct);
                 if (await api.GetAsync($"{path}/{Uri.EscapeDataString(chosen)}", type, ct) is { } item)
@@ -326,8 +326,8 @@ static class Lists
             : throw new CommandException($"there are none yet{(workflow is null ? "" : $" of the workflow {workflow}")}", ExitCode.Usage);
     }
 
-    /// <param name="done">What is printed behind the id; null prints the API's answer.</param>
-    /// <param name="argument">What the command calls the item by, in the help.</param>
+    /// <param name="done">Printed after the id; null prints the API's response.</param>
+    /// <param name="argument">The name of the argument in the help.</param>
     public static Command Act(
         string verb,
         string description,

@@ -5,7 +5,7 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff migrate --to CONNECTION</c>: from SQLite to PostgreSQL.</summary>
+/// <summary><c>sendoff migrate --to CONNECTION</c>: copies a SQLite database to PostgreSQL.</summary>
 static class MigrateCommand
 {
     static readonly Option<string> to = new("--to")
@@ -15,7 +15,7 @@ static class MigrateCommand
     };
     static readonly Option<string> data = new("--data")
     {
-        Description = "The data folder with the SQLite database (.sendoff)",
+        Description = "The data folder with the SQLite database (default: .sendoff)",
         DefaultValueFactory = static _ => ".sendoff",
     };
 
@@ -37,7 +37,7 @@ static class MigrateCommand
             throw new CommandException(x.Message, ExitCode.Usage);
         }
         Output.Result(
-            $"copied. Start servers with Database, and with the key in {Path.Combine(folder, SecretKey.FileName)} as Secrets:Key"
+            $"copied. Start the servers with Database, and with the key in {Path.Combine(folder, SecretKey.FileName)} as Secrets:Key"
         );
         return ExitCode.Ok;
     }

@@ -3,11 +3,11 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>Gets the Node.js that workers run on. When it has to be fetched, a terminal shows a progress bar, and a log a line at the
-/// start, every ten seconds and at each phase.</summary>
+/// <summary>Gets the Node.js for workers. During a download, a terminal shows a progress bar; a log gets a line at the start, every ten
+/// seconds and at each phase.</summary>
 static class NodeSetup
 {
-    // About what the package's tarball has; the bar is a picture, not a promise.
+    // Approximate size of the package's tarball, only for the progress bar.
     const double TypicalBytes = 52e6;
 
     public static async Task<NodeRuntime> EnsureAsync(Settings settings, CancellationToken ct)
@@ -38,7 +38,7 @@ static class NodeSetup
             .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new SpinnerColumn())
             .StartAsync(async bars =>
             {
-                // The bar comes up with the first byte: mostly Node.js is in the cache, and there is nothing to show.
+                // The bar appears with the first byte. Usually Node.js is in the cache, and nothing is shown.
                 ProgressTask? bar = null;
                 await runtime.EnsureAsync(
                     new Progress<NodeProgress>(progress =>
@@ -67,7 +67,7 @@ static class NodeSetup
                 return;
             string size = value.Bytes > 0 ? $", {value.Bytes / 1e6:0.0} MB" : "";
             string first =
-                phase is null ? $" with npm, about {TypicalBytes / 1e6:0} MB; later starts have it"
+                phase is null ? $" with npm, about {TypicalBytes / 1e6:0} MB, for the first start only"
                 : passed >= every ? $", {passed.TotalSeconds:0} s"
                 : "";
             (phase, said) = (value.Phase, passed);

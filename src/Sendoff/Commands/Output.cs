@@ -5,7 +5,7 @@ using Spectre.Console.Rendering;
 
 namespace Sendoff.Commands;
 
-/// <summary>What a command ends with (docs/operating.md).</summary>
+/// <summary>Exit codes of commands (docs/operating.md).</summary>
 static class ExitCode
 {
     public const int Ok = 0,
@@ -14,31 +14,29 @@ static class ExitCode
         DeliveryFailed = 3,
         NoServer = 4;
 
-    /// <summary>The reader closed the output: 128 plus SIGPIPE, as in shells.</summary>
+    /// <summary>The reader closed the output pipe: 128 plus SIGPIPE, as in shells.</summary>
     public const int OutputClosed = 141;
 
-    /// <summary>A fault of Sendoff: EX_SOFTWARE of sysexits.h.</summary>
+    /// <summary>An internal error: EX_SOFTWARE of sysexits.h.</summary>
     public const int Fault = 70;
 }
 
-/// <summary>Ends a command with one line: what is wrong, where, and how to fix it.</summary>
+/// <summary>Ends a command with a one-line error: what is wrong, where, and how to fix it.</summary>
 sealed class CommandException(string message, int exitCode) : Exception(message)
 {
     public int ExitCode { get; } = exitCode;
 }
 
-/// <summary>
-/// All that commands print, which nothing else does: no stored text acts upon the terminal. Standard output is for results, standard error
-/// for progress and errors. Colour is off in a pipe and with NO_COLOR.
-/// </summary>
+/// <summary> The only class that prints. It escapes stored text, so that it cannot control the terminal. Standard output is for results,
+/// standard error for progress and errors. Output to a pipe, or with NO_COLOR, has no colours. </summary>
 static class Output
 {
-    /// <summary>The error of a write without a reader: EPIPE.</summary>
+    /// <summary>The error code of a write to a pipe without a reader: EPIPE.</summary>
     public const int BrokenPipe = 32;
 
     static readonly TextWriter results = Results();
 
-    /// <summary>Where content for other programs goes as it comes; null where a terminal shows it.</summary>
+    /// <summary>A stream for large content; null if the output is a terminal.</summary>
     public static Stream? Stream =>
         System.Console.IsOutputRedirected ? (results as StreamWriter)?.BaseStream ?? System.Console.OpenStandardOutput() : null;
 
@@ -49,10 +47,10 @@ static class Output
 
     public static void Warning(string message) => Progress.MarkupLineInterpolated($"[yellow]sendoff:[/] {message}");
 
-    /// <summary>A line, or unchanged JSON.</summary>
+    /// <summary>Prints a line, or unchanged JSON.</summary>
     public static void Result(string line) => results.WriteLine(TerminalText.Clean(line));
 
-    /// <summary>Content for other programs: unchanged, unless it is written to a terminal.</summary>
+    /// <summary>Prints content for other programs, unchanged unless the output is a terminal.</summary>
     public static void Content(string text)
     {
         if (!text.EndsWith('\n'))
@@ -60,9 +58,8 @@ static class Output
         results.Write(System.Console.IsOutputRedirected ? text : TerminalText.Clean(text));
     }
 
-    /// <summary>
-    /// The console's own stream says nothing when the pipe behind it is closed, and a command would go on for nobody. In a file it is the
-    /// right one: a file stream counts its own place there, and what the shell's next command prints would go over it.
+    /// <summary> The console's stream ignores errors when the pipe is closed, so a command would continue without a reader. For a file, the
+    /// console's stream is used: a file stream has its own position, and the next command of the shell would overwrite its output.
     /// </summary>
     static TextWriter Results()
     {
@@ -87,14 +84,14 @@ static class Output
                 Interactive = redirected ? InteractionSupport.No : InteractionSupport.Detect,
             }
         );
-        // A pipe has no width: nothing is wrapped there.
+        // A pipe has no width, so nothing is wrapped.
         if (redirected)
             console.Profile.Width = 10_000;
         console.Pipeline.Attach(new CleanText());
         return console;
     }
 
-    /// <summary>Cleans every text on its way to the terminal, whatever it is part of: a line, a table, a tree.</summary>
+    /// <summary>Escapes all text written to the terminal, in lines, tables and trees.</summary>
     sealed class CleanText : IRenderHook
     {
         public IEnumerable<IRenderable> Process(RenderOptions options, IEnumerable<IRenderable> renderables) =>

@@ -10,19 +10,19 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>Where a run in this process finds its files: in the user's folder, or, with packages from npm, laid out beside them as a deploy
-/// does.</summary>
+/// <summary>The folder that a run in this process reads: the user's folder, or a copy laid out with packages from npm, as in a
+/// deploy.</summary>
 sealed class PreparedFolder(string root, IDisposable? laidOut) : IDisposable
 {
     public string Root { get; } = root;
 
-    /// <summary>The folder of the installed packages; null when there are none.</summary>
+    /// <summary>The folder of the installed packages; null if there are none.</summary>
     public string? Packages { get; init; }
 
     public void Dispose() => laidOut?.Dispose();
 }
 
-/// <summary>Installs what the steps import into the user's cache.</summary>
+/// <summary>Installs the packages that the steps import, in the user's cache.</summary>
 static class PackageSetup
 {
     // Imports without a version are resolved again after this time; a deploy always resolves them.
@@ -75,7 +75,7 @@ static class PackageSetup
         new(Path.Combine(node.CacheFolder, "packages"), node, isolation, limits, NullLogger<PackageFolder>.Instance);
 
     public static CommandException NotKept(NodeRuntime node, Exception why) =>
-        new($"packages cannot be kept in {node.CacheFolder}: {why.Message}", ExitCode.Usage);
+        new($"packages cannot be stored in {node.CacheFolder}: {why.Message}", ExitCode.Usage);
 
     static IReadOnlyDictionary<string, string> WithLastLock(IReadOnlyDictionary<string, string> files, string lastLock) =>
         files.ContainsKey(PackageFolder.LockFile)
@@ -84,7 +84,7 @@ static class PackageSetup
             ? files
             : new Dictionary<string, string>(files) { [PackageFolder.LockFile] = File.ReadAllText(lastLock) };
 
-    // The time of the look-up stays.
+    // Keep the time of the original lookup.
     static void Remember(string lastLock, string text)
     {
         if (
@@ -103,7 +103,7 @@ static class PackageSetup
         );
 }
 
-/// <summary>What npm begins to do, as a line on the terminal.</summary>
+/// <summary>Prints progress of npm as lines on the terminal.</summary>
 sealed class SaidAtOnce : IProgress<string>
 {
     public void Report(string value) => Output.Progress.MarkupLineInterpolated($"[grey]{value}[/]");

@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>Mistakes in a workflow's files: where, what, the line with a caret, and how to fix it.</summary>
+/// <summary>Prints errors in a workflow's files: position, message, the line with a caret, and a hint.</summary>
 static class ProblemPrinter
 {
     public static void Print(IReadOnlyList<WorkflowProblem> problems)

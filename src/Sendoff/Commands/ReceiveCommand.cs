@@ -7,7 +7,7 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff receive</c>: a receiver for trying things out, which prints each request as it arrives.</summary>
+/// <summary><c>sendoff receive</c>: a receiver for tests, which prints each request when it arrives.</summary>
 static class ReceiveCommand
 {
     const int MaxPrintedBytes = 64 * 1024;
@@ -20,11 +20,11 @@ static class ReceiveCommand
         var count = new Option<int?>("--count") { Description = "Exit after this many requests" };
         var hostile = new Option<bool>("--hostile")
         {
-            Description = "Misbehave instead: one path for each kind of misbehaviour, listed at start",
+            Description = "Misbehave instead: one path for each misbehaviour. The URLs are printed at the start",
         };
         var authority = new Option<string?>("--authority")
         {
-            Description = "With --hostile: write the certificate of its authority to this file, for SSL_CERT_FILE",
+            Description = "With --hostile: write the certificate of the receiver's authority to this file, for SSL_CERT_FILE",
         };
         var command = new Command("receive", "Receive requests on loopback and print them")
         {
@@ -39,13 +39,13 @@ static class ReceiveCommand
             (parsed, ct) =>
             {
                 int most = parsed.GetValue(count) ?? int.MaxValue;
-                // The hostile receiver chooses its ports when it is told 0.
+                // Port 0 lets the hostile receiver choose free ports.
                 if (parsed.GetValue(port) < (parsed.GetValue(hostile) ? 0 : 1) || parsed.GetValue(port) > 65_535)
                     throw new CommandException($"--port {parsed.GetValue(port)}: expected a port from 1 to 65535", ExitCode.Usage);
                 if (parsed.GetValue(status) is < 200 or > 599)
                     throw new CommandException($"--status {parsed.GetValue(status)}: expected a status from 200 to 599", ExitCode.Usage);
                 if (most < 1)
-                    throw new CommandException($"--count {most}: expected a number from 1", ExitCode.Usage);
+                    throw new CommandException($"--count {most}: expected a number, at least 1", ExitCode.Usage);
                 return parsed.GetValue(hostile)
                     ? HostileCommand.RunAsync(parsed.GetValue(port), parsed.GetValue(authority), most, ct)
                     : ReceiveAsync(parsed.GetValue(port), parsed.GetValue(status), parsed.GetValue(body)!, most, ct);
@@ -84,7 +84,7 @@ static class ReceiveCommand
         await ServerStart.RunAsync(
             app,
             $"http://127.0.0.1:{port}",
-            () => Output.Progress.MarkupLineInterpolated($"Receiving on [bold]http://127.0.0.1:{port}/[/]; Ctrl+C ends it"),
+            () => Output.Progress.MarkupLineInterpolated($"Receiving on [bold]http://127.0.0.1:{port}/[/]; press Ctrl+C to stop"),
             enough.Token
         );
         return ExitCode.Ok;

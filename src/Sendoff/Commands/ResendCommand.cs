@@ -13,14 +13,14 @@ static class ResendCommand
     public static Command Build()
     {
         var ids = new Argument<string[]>("id") { Description = "Ids of deliveries", Arity = ArgumentArity.ZeroOrMore };
-        var status = new Option<string?>("--status") { Description = "Only with this status (default: failed, blocked and interrupted)" };
-        var host = new Option<string?>("--host") { Description = "Only to this host, or HOST:PORT" };
-        var workflow = new Option<string?>("--workflow") { Description = "Only of this workflow" };
-        var url = new Option<string?>("--url") { Description = "Only with this text in the URL" };
-        var since = new Option<string?>("--since") { Description = "Only committed since: a time, a date, or an age (2h, 30m, 7d)" };
-        var until = new Option<string?>("--until") { Description = "Only committed before: a time, a date, or an age" };
+        var status = new Option<string?>("--status") { Description = "Only deliveries with this status (default: failed, blocked and interrupted)" };
+        var host = new Option<string?>("--host") { Description = "Only deliveries to this host, or HOST:PORT" };
+        var workflow = new Option<string?>("--workflow") { Description = "Only deliveries of this workflow" };
+        var url = new Option<string?>("--url") { Description = "Only deliveries with this text in the URL" };
+        var since = new Option<string?>("--since") { Description = "Only deliveries committed since a time, a date, or an age (2h, 30m, 7d)" };
+        var until = new Option<string?>("--until") { Description = "Only deliveries committed before a time, a date, or an age" };
         var captured = new Option<bool>("--captured") { Description = "With one id: send a captured delivery" };
-        var command = new Command("resend", "Resend deliveries by id or filter, as a new attempt of the same delivery")
+        var command = new Command("resend", "Resend deliveries by id or filter, each with a new attempt")
         {
             ids,
             status,
@@ -46,9 +46,9 @@ static class ResendCommand
                 );
                 bool isFiltered = filter != new ResendRequestDocument(null, null, null, null, null, null, null);
                 if (isFiltered == chosen.Length > 0)
-                    throw new CommandException("give ids, or a filter such as --status failed (one of the two)", ExitCode.Usage);
+                    throw new CommandException("give either ids, or a filter such as --status failed", ExitCode.Usage);
                 if (parsed.GetValue(captured) && chosen.Length != 1)
-                    throw new CommandException("--captured takes one id, and no filter", ExitCode.Usage);
+                    throw new CommandException("--captured requires one id and no filter", ExitCode.Usage);
                 using var api = ApiClient.From(parsed);
                 if (parsed.GetValue(captured))
                     return await ResendCapturedAsync(api, chosen[0], ct);
@@ -62,7 +62,7 @@ static class ResendCommand
     {
         var body = JsonContent.Create(which, ResendJson.Default.ResendRequestDocument);
         var done = await SendAsync(api, "/api/v1/deliveries/resend", body, ct);
-        // Who names a delivery wants that one; of a filter's findings some may be on their way already.
+        // A skipped delivery is an error only if its id was given. With a filter, some deliveries may already be in flight.
         return which.Ids is not null && done.Skipped.Count > 0 ? ExitCode.Usage : ExitCode.Ok;
     }
 
@@ -92,19 +92,19 @@ static class ResendCommand
         if (done.Resent + done.Skipped.Count != 1)
             Output.Result($"{done.Resent} resent, {done.Skipped.Count} skipped");
         if (done.More)
-            Output.Warning("the filter matches more, older deliveries; each call takes the newest ones. Continue with --until");
+            Output.Warning("the filter matches more, older deliveries; each call resends the newest. Continue with --until");
     }
 
     static string Why(string reason) =>
         reason switch
         {
-            "unknown" => "there is no such delivery",
-            "under_way" => "it is already waiting or being sent",
+            "unknown" => "it does not exist",
+            "under_way" => "it is already pending or being sent",
             "captured" => "it was captured; to send it, give its id alone with --captured",
             _ => $"it is {reason}",
         };
 
-    /// <summary>The API takes times; people say how long ago.</summary>
+    /// <summary>Converts an age to a time.</summary>
     static string? Moment(string? text)
     {
         if (text is not [>= '0' and <= '9', .., >= 'a' and <= 'z'])
@@ -119,7 +119,7 @@ static class ResendCommand
     }
 }
 
-/// <summary>What is not chosen is left out of the request.</summary>
+/// <summary>Omits fields that are not set.</summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ResendRequestDocument))]
 sealed partial class ResendJson : JsonSerializerContext;

@@ -14,7 +14,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff run PATH</c>: one run in this process, without a server and without a database.</summary>
+/// <summary><c>sendoff run PATH</c>: executes one run in this process, without a server or a database.</summary>
 static class RunCommand
 {
     sealed record Request(
@@ -50,7 +50,7 @@ static class RunCommand
         {
             Description = "A JSON file with the accounts of apps, { app: { field: value } }, masked in the output",
         };
-        var timeout = new Option<string?>("--timeout") { Description = "How long the run may take, such as 30s" };
+        var timeout = new Option<string?>("--timeout") { Description = "Timeout of the run, such as 30s" };
         var command = new Command("run", "Run a workflow or a step once, without a server")
         {
             path,
@@ -105,7 +105,7 @@ static class RunCommand
 
         var node = await NodeSetup.EnsureAsync(settings, ct);
         using var prepared = await PackageSetup.PrepareAsync(node, settings.Isolation, limits, root, definition, files, ct);
-        // Nothing is stored, so nothing is ever opened again.
+        // Nothing is stored, so a temporary key is enough.
         var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)))
         {
             Mask = new([.. environment.Values, .. accounts.Values.SelectMany(static fields => fields.Values)]),
@@ -157,7 +157,7 @@ static class RunCommand
         var ids = new IdSequence(TimeProvider.System);
         var executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, null, ct);
         var deliveries = await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct);
-        // B3: the sends of a segment go out at its end.
+        // B3: the sends of a segment are delivered at its end.
         while (executed.Run.Suspension is { Kind: not HoldKind.Suspend } suspension)
         {
             await WaitAsync(suspension, executed.Run, ct);
@@ -175,15 +175,15 @@ static class RunCommand
             deliveries = [.. deliveries, .. await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct)];
         }
         if (executed.Run.Suspension is not null)
-            Output.Warning("the run is suspended until its resume_url is called; this needs a server (sendoff serve)");
+            Output.Warning("the run is suspended until its resume_url is called; this requires a server (sendoff serve)");
         Print(RunDocument.From(Masked(new StoredRun(executed.Run, definition.Name, deliveries), concealment.Mask)), request.Json);
         return ToExitCode(executed.Run, deliveries);
     }
 
-    // The step reads its own folder, where it lies, and the packages that Node.js finds from there.
+    // The step reads its original folder, and the packages that Node.js finds from there.
     static IReadOnlyList<string> Readable(string root)
     {
-        // E4: all of the machine would be in the sandbox.
+        // E4: the whole file system would be readable in the sandbox.
         if (Path.GetDirectoryName(root) is null)
             throw new CommandException(
                 $"{root} is the root of the file system, and the steps could read all of it; move them to a separate folder",
@@ -202,7 +202,7 @@ static class RunCommand
         if (wait <= TimeSpan.Zero)
             return;
         Output.Warning(
-            $"the step {run.Steps[suspension.Step].Name} suspended the run; it resumes in {wait.TotalSeconds:0.#} s (Ctrl+C ends it)"
+            $"the step {run.Steps[suspension.Step].Name} suspended the run; it resumes in {wait.TotalSeconds:0.#} s (press Ctrl+C to stop)"
         );
         await Task.Delay(wait < longestTimer ? wait : longestTimer, ct);
     }
@@ -242,7 +242,7 @@ static class RunCommand
         );
     }
 
-    // The sends go out now that the run has ended, in call order and side by side (B4).
+    // The run has ended, so its sends are delivered, in call order and in parallel (B4).
     static async Task<IReadOnlyList<StoredDelivery>> DeliverAsync(
         DeliverySenders sender,
         IReadOnlyList<Delivery> deliveries,
@@ -258,7 +258,7 @@ static class RunCommand
             deliveries.Select(
                 async (delivery, i) =>
                 {
-                    // Nobody listens to what is emitted or streamed here: that is a server's.
+                    // Emitted and streamed events have no subscribers here; they need a server.
                     if (
                         dryRun
                         || delivery.Status == DeliveryStatus.Captured
@@ -280,7 +280,7 @@ static class RunCommand
         return results;
     }
 
-    // C8: what a server would write masked is printed masked.
+    // C8: the output is masked like a server's records.
     static StoredRun Masked(StoredRun executed, SecretMask secrets)
     {
         var mask = MaskedRecords.MaskOf(executed.Run, [.. executed.Deliveries.Select(d => d.Delivery)], secrets);
@@ -306,7 +306,7 @@ static class RunCommand
             RunPrinter.Print(document);
         else if (Output.Stream is { } stream)
         {
-            // The bodies of all sends may be in it: as text they would take a multiple of it.
+            // Serialize to a stream: the document may contain all bodies, and as a string it would take a multiple of their size.
             JsonSerializer.Serialize(stream, document, PlainJsonEncoder.OptionsOf(ApiJson.Default));
             stream.WriteByte((byte)'\n');
         }
@@ -330,7 +330,7 @@ static class RunCommand
             environment[pair[..at]] = pair[(at + 1)..];
             if (pair.Length - at - 1 < SecretMask.Shortest)
                 Output.Warning(
-                    $"--secret {pair[..at]}: a value under {SecretMask.Shortest} characters is not masked, because it occurs in any text"
+                    $"--secret {pair[..at]}: a value with fewer than {SecretMask.Shortest} characters cannot be masked, because it occurs in any text"
                 );
         }
         return environment;
@@ -362,7 +362,7 @@ static class RunCommand
         {
             string where = x.LineNumber is { } line ? $" at line {line + 1}, column {x.BytePositionInLine + 1}" : "";
             throw new CommandException(
-                $"{source}: neither a file nor JSON{where}; give a JSON file, JSON text, or - for standard input",
+                $"{source}: neither a file nor valid JSON{where}; give a JSON file, JSON text, or - for standard input",
                 ExitCode.Usage
             );
         }

@@ -6,7 +6,7 @@ using Spectre.Console.Rendering;
 
 namespace Sendoff.Commands;
 
-/// <summary>A run for people: a tree of steps, logs, sends, responses and waterfalls.</summary>
+/// <summary>Prints a run as a tree of steps, logs, sends, responses and waterfalls.</summary>
 static class RunPrinter
 {
     const int BarWidth = 32,
@@ -92,7 +92,7 @@ static class RunPrinter
             );
     }
 
-    // The phases that happened, as a bar in proportion and as figures.
+    // The phases as a bar with proportional parts, and as numbers.
     static string Waterfall(TimingDocument timing)
     {
         (string Name, string Colour, double? Ms)[] phases =
@@ -119,7 +119,7 @@ static class RunPrinter
     static string Outcome(DeliveryDocument delivery) =>
         delivery switch
         {
-            { Status: "captured", Destination: "emit" or "sse" } => "[yellow]captured: only a server can send it[/]",
+            { Status: "captured", Destination: "emit" or "sse" } => "[yellow]captured: only a server can send this[/]",
             { Status: "captured" } => "[yellow]captured: not sent[/]",
             { Attempts: [.., { Response: { } response }] } =>
                 $"→ [{(delivery.Status == "succeeded" ? "green" : "red")}]{response.Status}[/]",
@@ -159,6 +159,6 @@ static class RunPrinter
 
     static string Clip(string text) => text.Length <= MaxText ? text : text[..MaxText] + "…";
 
-    // Cleaned here too, so that what is measured is what is printed.
+    // Escaped here too, so that the measured text is the printed text.
     static IRenderable Line(string markup) => new Markup(TerminalText.Clean(markup));
 }

@@ -1,14 +1,11 @@
 namespace Sendoff.Commands;
 
-/// <summary>
-/// Closes .NET's diagnostics of this process: through them every process of the same user, and so a step that has no sandbox, reads the
-/// environment and the memory.
-/// </summary>
+/// <summary> Disables .NET diagnostics of this process. With them, every process of the same user, including a step without a sandbox,
+/// could read the environment and the memory. </summary>
 /// <remarks>
-/// The runtime opens them before the first line of the program runs, and only the environment variable <c>DOTNET_EnableDiagnostics=0</c>
-/// keeps it from that. So the socket and the debugger's pipes lose their names, without which nobody can connect.
-/// <c>DOTNET_EnableDiagnostics=1</c> keeps them. On Windows they are named pipes, and stay.
-/// </remarks>
+/// The runtime opens them before the program's first line runs, and only the environment variable <c>DOTNET_EnableDiagnostics=0</c>
+/// prevents this. So this class deletes the names of the socket and of the debugger's pipes, and then no process can connect.
+/// <c>DOTNET_EnableDiagnostics=1</c> keeps them. On Windows they are named pipes, which cannot be deleted. </remarks>
 static class RuntimeDiagnostics
 {
     const string Variable = "DOTNET_EnableDiagnostics";
@@ -25,13 +22,13 @@ static class RuntimeDiagnostics
             TryDelete(file);
     }
 
-    /// <summary>Why they are open, and how to close them; null when they are closed.</summary>
+    /// <summary>Why diagnostics are enabled, and how to disable them; null if they are disabled.</summary>
     public static string? WhyOpen() =>
         IsWanted
-            ? $"{Variable}=1 keeps .NET's diagnostics open: all processes of this user, and steps without a sandbox, "
+            ? $"{Variable}=1 keeps .NET diagnostics enabled: all processes of this user, including steps without a sandbox, "
                 + "can read the server's memory and environment"
         : OperatingSystem.IsWindows() && !IsOff
-            ? $".NET's diagnostics are open to all processes of this user, including steps: start the server with {Variable}=0"
+            ? $".NET diagnostics are enabled for all processes of this user, including steps; start the server with {Variable}=0"
         : null;
 
     static void TryDelete(string file)
@@ -42,7 +39,7 @@ static class RuntimeDiagnostics
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
-            // Left by another user's process that had this number.
+            // The file belongs to another user's process, which had this process id before.
         }
     }
 }

@@ -4,8 +4,7 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>The workflows that come along, deployed when the store has none, so that the first event can be sent a minute after the first
-/// start.</summary>
+/// <summary>The included sample workflows. They are deployed if the store has no workflows.</summary>
 static class Samples
 {
     public static string Folder => Path.Combine(AppContext.BaseDirectory, "samples");

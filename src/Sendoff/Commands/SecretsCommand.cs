@@ -3,12 +3,12 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff secrets list | set NAME | delete NAME</c>: what steps see as <c>process.env</c>.</summary>
+/// <summary><c>sendoff secrets list | set NAME | delete NAME</c>: variables and secrets that steps see in <c>process.env</c>.</summary>
 static class SecretsCommand
 {
     public static Command Build()
     {
-        var command = new Command("secrets", "Variables and secrets for process.env of steps")
+        var command = new Command("secrets", "Manage variables and secrets for process.env of steps")
         {
             BuildList(),
             BuildSet(),
@@ -43,8 +43,8 @@ static class SecretsCommand
         {
             Description = "The value (default: read from standard input, so that it is not in the shell history)",
         };
-        var variable = new Option<bool>("--variable") { Description = "Not a secret: the value is shown and not masked" };
-        var command = new Command("set", "Set a variable or secret for the next runs") { name, value, variable };
+        var variable = new Option<bool>("--variable") { Description = "Create a variable instead of a secret: its value is shown and not masked" };
+        var command = new Command("set", "Set a variable or secret; it applies from the next run") { name, value, variable };
         command.SetAction(
             async (parsed, ct) =>
             {

@@ -9,31 +9,31 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff serve</c>: the server. Gets Node.js, opens the data directory, deploys the samples at the first start, and
-/// serves.</summary>
+/// <summary><c>sendoff serve</c>: gets Node.js, opens the data directory, deploys the samples at the first start, and runs the
+/// server.</summary>
 static class ServeCommand
 {
-    /// <summary>Workflows whose URLs the start prints.</summary>
+    /// <summary>Maximum number of workflow URLs printed at the start.</summary>
     const int WorkflowsListed = 20;
 
-    /// <summary>The development profile, of the commands that read the rules for deliveries. Before any other command it has no effect:
-    /// `dotnet run` puts it there.</summary>
+    /// <summary>The development profile, for commands that read the rules for deliveries. <c>dotnet run</c> adds it before every command;
+    /// for other commands it has no effect.</summary>
     public static readonly Option<bool> Development = new("--development")
     {
         Description = "Allow deliveries to this machine (127.0.0.0/8, ::1)",
     };
 
-    static readonly Option<string?> data = new("--data") { Description = "The data directory (setting Data; ./.sendoff)" };
+    static readonly Option<string?> data = new("--data") { Description = "The data directory (setting Data; default: ./.sendoff)" };
     static readonly Option<bool> hold = new("--hold")
     {
         Description = "For a restored backup: pause deliveries, schedules and unfinished runs until `sendoff hold release`",
     };
     static readonly Option<string?> listen = new("--listen")
     {
-        Description = "Address to listen on (setting Listen; http://localhost:5180)",
+        Description = "Address to listen on (setting Listen; default: http://localhost:5180)",
     };
 
-    /// <summary>Any setting, of every command that reads them.</summary>
+    /// <summary>Sets any setting. Available for every command that reads settings.</summary>
     public static readonly Option<string[]> Set = new("--set")
     {
         Description = "Any setting as KEY=VALUE, such as Delivery:Deadline=5s",
@@ -71,7 +71,7 @@ static class ServeCommand
     {
         try
         {
-            // A server whose work others have taken over drops what it holds and joins again.
+            // A server whose work was taken over by others discards it and joins again.
             bool isRemoved;
             do
             {
@@ -81,7 +81,7 @@ static class ServeCommand
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
-            // Asked to end before it had started.
+            // The server was stopped before it had started.
         }
         catch (StoreUnavailableException x)
         {
@@ -97,7 +97,7 @@ static class ServeCommand
             Output.Warning(warning);
         if (settings.OpenFiles.Limit < OpenFiles.Fewest)
             throw new CommandException(
-                $"this process may have {settings.OpenFiles.Limit:N0} open files, but a server needs at least {OpenFiles.Fewest:N0}; "
+                $"this process can have {settings.OpenFiles.Limit:N0} open files, but a server needs at least {OpenFiles.Fewest:N0}; "
                     + "raise the limit (ulimit -n, LimitNOFILE=)",
                 ExitCode.Usage
             );
@@ -136,7 +136,7 @@ static class ServeCommand
             .Logging.SetMinimumLevel(LogLevel.Warning)
             .AddFilter("Sendoff", LogLevel.Information)
             .AddFilter("Sendoff.Server.Auth.AccessHandler", LogLevel.Warning) // ASP.NET Core's line for each request without a token
-            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // the reason of a failed start is printed in one line
         CleanConsoleFormatter.Use(builder);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -147,7 +147,7 @@ static class ServeCommand
         builder.Host.ConfigureHostOptions(host =>
         {
             host.ShutdownTimeout = settings.Limits.ShutdownTimeout;
-            // Requests in flight wait for runs, and runs for nobody.
+            // Requests in flight wait for runs, so both must stop at the same time.
             host.ServicesStopConcurrently = true;
         });
         builder.LeaveSignalsToCommand();
@@ -207,7 +207,7 @@ static class ServeCommand
             );
         if (settings.Limits.RetentionBytes > 0)
             throw new CommandException(
-                "Retention:Size is for SQLite, whose file gives its space back. With PostgreSQL, use Retention:Age",
+                "Retention:Size is for SQLite, whose file can shrink. With PostgreSQL, use Retention:Age",
                 ExitCode.Usage
             );
         foreach (var (name, value) in new[] { ("Secrets:Key", settings.SecretsKey), ("Auth:Token", settings.AuthToken) })
@@ -226,7 +226,7 @@ static class ServeCommand
             app.Logger.CertificateReloaded();
     }
 
-    /// <summary>What another command needs to read the same settings.</summary>
+    /// <summary>Adds the options for reading the same settings to another command.</summary>
     public static Command WithSettings(Command command)
     {
         command.Add(data);
@@ -267,7 +267,7 @@ static class ServeCommand
         var (reached, hooks) = (listening.Pages, listening.Hooks);
         var console = Output.Progress;
         string listens = string.Join(", ", settings.Listen.Select(one => one.Text));
-        console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{listens}[/], data in {Path.GetFullPath(settings.Data)}");
+        console.MarkupLineInterpolated($"[bold]Sendoff[/] listens on [bold]{listens}[/], data in {Path.GetFullPath(settings.Data)}");
         if (settings.HooksListen.Count > 0)
             console.MarkupLineInterpolated($"  triggers     {string.Join(", ", settings.HooksListen.Select(one => one.Text))}");
         console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
@@ -291,7 +291,7 @@ static class ServeCommand
             );
             var workflows = await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct);
             foreach (string name in settings.EgressWorkflows.Keys.Except(workflows.Select(w => w.Name), StringComparer.OrdinalIgnoreCase))
-                Output.Warning($"Egress:Workflows:{name} has rules for a workflow that is not deployed");
+                Output.Warning($"Egress:Workflows:{name} sets rules for a workflow that is not deployed");
             foreach (var workflow in workflows.Take(WorkflowsListed))
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))

@@ -4,19 +4,20 @@ using Sendoff.Server;
 
 namespace Sendoff.Commands;
 
-/// <summary>What a server listens on, and where it is reached.</summary>
-/// <param name="Pages">Where the pages are reached.</param>
-/// <param name="Hooks">Where callers of workflows reach the server; null when that is where the pages are.</param>
+/// <summary>The listeners of a server and its public URLs.</summary>
+/// <param name="Pages">The URL of the web UI.</param>
+/// <param name="Hooks">The URL for callers of workflows; null if it is the same as that of the web UI.</param>
 sealed record Listening(Listeners Listeners, ServerCertificate? Certificate, Uri Pages, Uri? Hooks);
 
-/// <summary>Starts a web application and shuts it down in order; an address that cannot be had is one clear line.</summary>
+/// <summary>Starts a web application and shuts it down in order. If an address cannot be bound, throws a one-line error.</summary>
 static class ServerStart
 {
-    /// <summary>Signals are the command's (<see cref="Termination"/>), not the host's; why a start fails is said in one line.</summary>
+    /// <summary>The command handles signals (<see cref="Termination"/>), not the host. The reason of a failed start is printed in one
+    /// line.</summary>
     public static void LeaveSignalsToCommand(this WebApplicationBuilder builder) =>
         builder.Services.AddSingleton<IHostLifetime, CommandLifetime>();
 
-    /// <summary>What the server listens on, looked at before anything is opened or started.</summary>
+    /// <summary>Checks all addresses and the certificate before anything is opened or started.</summary>
     public static async Task<Listening> PrepareAsync(Settings settings, CancellationToken ct)
     {
         try
@@ -36,16 +37,16 @@ static class ServerStart
         }
     }
 
-    /// <summary>Where the pages are reached.</summary>
+    /// <summary>The URL of the web UI.</summary>
     static Uri PagesUrl(Settings settings) =>
         settings.PublicUrl
         ?? settings.Listen.Select(static one => one.Reachable).FirstOrDefault(static url => url is not null)
         ?? throw new CommandException(
-            "the server listens on Unix sockets only; set PublicUrl to the URL of the proxy in front of it",
+            "the server listens only on Unix sockets; set PublicUrl to the URL of the proxy in front of it",
             ExitCode.Usage
         );
 
-    /// <summary>Where callers of workflows reach the server; null when that is where the pages are.</summary>
+    /// <summary>The URL for callers of workflows; null if it is the same as that of the web UI.</summary>
     static Uri? HooksUrl(Settings settings)
     {
         if (settings.HooksPublicUrl is { } given)
@@ -69,7 +70,7 @@ static class ServerStart
             return null;
         return settings.HooksListen.Select(static one => one.Reachable).FirstOrDefault(static url => url is not null)
             ?? throw new CommandException(
-                "Hooks:Listen has Unix sockets only; set Hooks:PublicUrl to the URL of the proxy in front of it",
+                "Hooks:Listen contains only Unix sockets; set Hooks:PublicUrl to the URL of the proxy in front of it",
                 ExitCode.Usage
             );
     }
@@ -85,7 +86,7 @@ static class ServerStart
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
-            // Asked to end before it had started.
+            // The server was stopped before it had started.
         }
         catch (IOException x)
             when (x.InnerException is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })

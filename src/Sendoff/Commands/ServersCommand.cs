@@ -5,7 +5,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff servers</c>: the servers that share the database.</summary>
+/// <summary><c>sendoff servers</c>: lists the servers that share the database.</summary>
 static class ServersCommand
 {
     static readonly string[] columns = ["slot", "name", "version", "since", "lease", "roles", "runs", "deliveries", "answers"];

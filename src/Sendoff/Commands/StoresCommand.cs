@@ -6,8 +6,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff stores list [NAME] | get NAME KEY | set NAME KEY VALUE | delete NAME KEY</c>: what steps keep in data
-/// stores.</summary>
+/// <summary><c>sendoff stores list [NAME] | get NAME KEY | set NAME KEY VALUE | delete NAME KEY</c>: data stores of steps.</summary>
 static class StoresCommand
 {
     static readonly Argument<string> name = new("store"),
@@ -15,7 +14,7 @@ static class StoresCommand
 
     public static Command Build() =>
         ApiClient.With(
-            new Command("stores", "Data stores, in which steps keep data between runs")
+            new Command("stores", "Manage data stores, in which steps keep data between runs")
             {
                 BuildList(),
                 BuildGet(),
@@ -31,7 +30,7 @@ static class StoresCommand
             Arity = ArgumentArity.ZeroOrOne,
             Description = "List the keys of this store (default: list the stores)",
         };
-        var cursor = new Option<string?>("--cursor") { Description = "Continue after a page: its nextCursor" };
+        var cursor = new Option<string?>("--cursor") { Description = "Continue after a page, with its nextCursor" };
         var command = new Command("list", "List the stores, or a store's keys; secrets are masked") { store, cursor };
         command.SetAction(
             async (parsed, ct) =>
@@ -127,7 +126,7 @@ static class StoresCommand
         return command;
     }
 
-    // A slash in a key stays one.
+    // A slash in a key is not encoded.
     static string PathOf(ParseResult parsed) =>
         $"/api/v1/stores/{Uri.EscapeDataString(parsed.GetValue(name)!)}/"
         + $"{string.Join('/', parsed.GetValue(key)!.Split('/').Select(Uri.EscapeDataString))}";
@@ -140,7 +139,7 @@ static class StoresCommand
         }
         catch (JsonException)
         {
-            throw new CommandException("the value is not JSON; a text has quotes: '\"text\"'", ExitCode.Usage);
+            throw new CommandException("the value is not JSON; quote a string: '\"text\"'", ExitCode.Usage);
         }
     }
 }

@@ -2,14 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Sendoff.Commands;
 
-/// <summary>
-/// Ctrl+C, SIGTERM, SIGQUIT and SIGHUP. The first signal asks the command to end; another one, more than a second later, ends the process
-/// immediately. To a server without a terminal SIGHUP says to read again what can be read again, as service managers use it; to others,
-/// that the terminal is gone.
-/// </summary>
+/// <summary> Handles Ctrl+C, SIGTERM, SIGQUIT and SIGHUP. The first signal asks the command to stop. A second one, more than a second
+/// later, ends the process immediately. For a server without a terminal, SIGHUP means to reload the certificate, as service managers use
+/// it; for other processes, it means that the terminal was closed. </summary>
 sealed class Termination : IDisposable
 {
-    // One request may arrive twice: `timeout` and systemd signal every process of a group, and `dotnet run` passes on what it gets.
+    // One signal may arrive twice: `timeout` and systemd signal every process of a group, and `dotnet run` forwards signals.
     static readonly TimeSpan echo = TimeSpan.FromSeconds(1);
 
     // A command may wait for something that cannot be cancelled, such as a terminal's input.
@@ -33,13 +31,13 @@ sealed class Termination : IDisposable
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Requested => requested.Token;
 
-    /// <summary>128 and the number of the signal, as shells have it; 0 before there was one.</summary>
+    /// <summary>128 plus the number of the signal, as in shells; 0 without a signal.</summary>
     public int SignalExitCode => Volatile.Read(ref exitCode);
 
-    /// <summary>The command bounds its own shutdown; others are ended 2 s after the signal.</summary>
+    /// <summary>The command limits its own shutdown. Other commands are ended 2 s after the signal.</summary>
     public static void ShutsDownInOrder() => Volatile.Write(ref shutsDownInOrder, true);
 
-    /// <summary>What SIGHUP does in a process without a terminal.</summary>
+    /// <summary>The action of SIGHUP in a process without a terminal.</summary>
     public static void ReloadsBy(Action reload) => Volatile.Write(ref onReload, reload);
 
     void OnSignal(PosixSignalContext context)
@@ -55,7 +53,7 @@ sealed class Termination : IDisposable
             bool isFirst = exitCode == 0;
             if (isFirst)
                 (requestedAt, exitCode) = (TimeProvider.System.GetTimestamp(), 128 + NumberOf(context.Signal));
-            // Without Cancel, the runtime does what the signal does by default: the process ends.
+            // Without Cancel, the runtime applies the signal's default: the process ends.
             context.Cancel = isFirst || TimeProvider.System.GetElapsedTime(requestedAt) < echo;
             if (!isFirst)
                 return;

@@ -3,12 +3,12 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff tokens list | create NAME | revoke ID | sign-in</c>: who may use the API.</summary>
+/// <summary><c>sendoff tokens list | create NAME | revoke ID | sign-in</c>: tokens for the API.</summary>
 static class TokensCommand
 {
     public static Command Build() =>
         ApiClient.With(
-            new Command("tokens", "Tokens for the API, besides the admin token")
+            new Command("tokens", "Manage tokens for the API (in addition to the admin token)")
             {
                 Lists.List(
                     "tokens",
@@ -25,7 +25,7 @@ static class TokensCommand
 
     static Command BuildSignIn()
     {
-        var command = new Command("sign-in", "Print a link that signs in one browser, once, within a day");
+        var command = new Command("sign-in", "Print a sign-in link; it can be used once, within a day");
         command.SetAction(
             async (parsed, ct) =>
             {

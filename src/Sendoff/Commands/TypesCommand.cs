@@ -3,13 +3,13 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff types [DIR]</c>: what steps can use, for editors.</summary>
+/// <summary><c>sendoff types [DIR]</c>: writes type definitions of steps for editors.</summary>
 static class TypesCommand
 {
     const string FileName = "sendoff.d.ts",
         ConfigName = "jsconfig.json";
 
-    // Without it, an editor would not know that the files beside each other belong together, and that they are to be checked.
+    // Without this file, an editor treats each step as a separate script and does not check it.
     const string Config = """
         {
           "compilerOptions": { "checkJs": true, "strict": true, "target": "es2023", "lib": ["es2023", "dom"], "module": "nodenext", "skipLibCheck": true },
@@ -29,7 +29,7 @@ static class TypesCommand
     static async Task<int> WriteAsync(string folder, CancellationToken ct)
     {
         if (!Directory.Exists(folder))
-            throw new CommandException($"{folder}: there is no such folder", ExitCode.Usage);
+            throw new CommandException($"{folder}: this folder does not exist", ExitCode.Usage);
         string types = Path.Combine(folder, FileName),
             config = Path.Combine(folder, ConfigName);
         try
@@ -48,6 +48,6 @@ static class TypesCommand
         }
     }
 
-    /// <summary>It is beside what runs the steps.</summary>
+    /// <summary>The path of the type definitions, in the folder of the harness.</summary>
     public static string Source => Path.Combine(AppContext.BaseDirectory, "harness", FileName);
 }

@@ -4,13 +4,12 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands;
 
-/// <summary>A command line that cannot be read: what is wrong with it, which command or option was probably meant, and where the help
-/// is.</summary>
+/// <summary>The error message for an invalid command line: what is wrong, the suggested command or option, and how to get help.</summary>
 static class UsageError
 {
     public static string Of(ParseResult parsed)
     {
-        // An unknown word also causes the errors about missing arguments after it.
+        // An unknown word also causes errors about missing arguments after it.
         string? unknown = parsed.UnmatchedTokens is [var first, ..] ? first : null;
         string message =
             parsed
@@ -25,7 +24,7 @@ static class UsageError
             + $"{string.Concat(Path(parsed.CommandResult).Select(static name => name + " "))}--help`.";
     }
 
-    /// <summary>The one command a level below that has this name: <c>deliveries resend</c> for <c>resend</c>.</summary>
+    /// <summary>The only command one level below with this name, such as <c>deliveries resend</c> for <c>resend</c>.</summary>
     static string? Below(Command at, string name) =>
         at
             .Subcommands.SelectMany(group => group.Subcommands.Where(one => one.Name == name).Select(one => $"{group.Name} {one.Name}"))
@@ -49,7 +48,7 @@ static class UsageError
             .Select(static command => command.Name)
             .Reverse();
 
-    /// <summary>The command and those that it is under.</summary>
+    /// <summary>The command and its parent commands.</summary>
     static IEnumerable<CommandResult> Commands(CommandResult? at)
     {
         for (; at is not null; at = at.Parent as CommandResult)

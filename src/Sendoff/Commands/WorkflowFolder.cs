@@ -3,12 +3,12 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands;
 
-/// <summary>A workflow folder or a single step file on this disk.</summary>
+/// <summary>A workflow folder or a single step file on the local disk.</summary>
 static class WorkflowFolder
 {
     const long MaxBytes = 5 * 1024 * 1024;
 
-    /// <summary>The files that belong to the workflow, by their paths in it.</summary>
+    /// <summary>The files of the workflow, by their path in its folder.</summary>
     public static (string Root, string Name, IReadOnlyDictionary<string, string> Files) Read(string path)
     {
         try
@@ -31,7 +31,7 @@ static class WorkflowFolder
                 );
             }
             if (!Directory.Exists(full))
-                throw new CommandException($"{path}: there is no such file or folder", ExitCode.Usage);
+                throw new CommandException($"{path}: this file or folder does not exist", ExitCode.Usage);
             return (full, Path.GetFileName(full.TrimEnd(Path.DirectorySeparatorChar)), ReadFolder(full));
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException or ArgumentException)
@@ -40,7 +40,7 @@ static class WorkflowFolder
         }
     }
 
-    /// <summary>What the files say; mistakes are printed and end the command.</summary>
+    /// <summary>Parses the files. Errors are printed and end the command.</summary>
     public static WorkflowDefinition Definition(string name, IReadOnlyDictionary<string, string> files)
     {
         var read = WorkflowReader.Read(name, files);
@@ -65,14 +65,14 @@ static class WorkflowFolder
         return files;
     }
 
-    /// <param name="from">What the command was given.</param>
+    /// <param name="from">The argument of the command.</param>
     static string ReadText(string file, string from, long most, out int length)
     {
         byte[] content = InputText.ReadBytesOfFolder(file, most);
         length = content.Length;
         if (length > most)
             throw new CommandException(
-                $"{from} has more than {MaxBytes / 1024 / 1024} MB of workflow files; is it the right folder?",
+                $"{from} contains more than {MaxBytes / 1024 / 1024} MB of workflow files; check that it is the right folder",
                 ExitCode.Usage
             );
         try
@@ -82,7 +82,7 @@ static class WorkflowFolder
         catch (DecoderFallbackException)
         {
             throw new CommandException(
-                $"{file} is not UTF-8 text, and a workflow's files are text; keep other files in an object store, and fetch them in a step",
+                $"{file} is not UTF-8 text, and a workflow's files must be text; keep other files in an object store, and fetch them in a step",
                 ExitCode.Usage
             );
         }

@@ -1,12 +1,11 @@
 namespace Sendoff.Server;
 
-/// <summary>Reads the form of a page's request before its endpoint does, so that a form that cannot be read is answered 400, in one
-/// place.</summary>
+/// <summary>Reads the form of a page's request before its endpoint, so that an invalid form gets 400 in one place.</summary>
 internal sealed class FormGate(RequestDelegate next)
 {
     public async Task InvokeAsync(HttpContext context)
     {
-        // The API reads its bodies itself, whatever type they are said to be.
+        // The API reads its bodies itself, whatever their content type is.
         if (RequestKind.IsPage(context.Request) && context.Request.HasFormContentType)
             await ReadAsync(context);
         await next(context);

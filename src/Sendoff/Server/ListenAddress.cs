@@ -6,9 +6,9 @@ namespace Sendoff.Server;
 
 /// <summary>An address that the server listens on: a URL of an IP address, a host name or <c>localhost</c>, or
 /// <c>http://unix:/path</c>.</summary>
-/// <param name="Text">As it is set.</param>
+/// <param name="Text">The text of the setting.</param>
 /// <param name="Host">An IP address without brackets, or a name; empty for a Unix socket.</param>
-/// <param name="SocketPath">The absolute path of a Unix socket, else null.</param>
+/// <param name="SocketPath">The absolute path of a Unix socket, otherwise null.</param>
 sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, string? SocketPath)
 {
     public const string Expected =
@@ -43,7 +43,7 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
         )
             return false;
         string host = url.IdnHost.Trim('[', ']');
-        // A number such as 10.1 is an address too, and hardly the one that was meant.
+        // 10.1 is also parsed as an address, but is probably a mistake.
         if (
             IPAddress.TryParse(host, out var ip)
             && ip.AddressFamily == AddressFamily.InterNetwork
@@ -66,7 +66,7 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
         return all.Count == 0 ? null : all;
     }
 
-    /// <summary>Where to bind: every address of a host name.</summary>
+    /// <summary>The end points to bind: all addresses of a host name.</summary>
     /// <exception cref="ListenException">The name cannot be resolved.</exception>
     public async Task<IReadOnlyList<EndPoint>> ResolveAsync(CancellationToken ct)
     {
@@ -93,11 +93,10 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
         }
     }
 
-    /// <summary>Either loopback address may be missing where <c>localhost</c> is asked for.</summary>
+    /// <summary>One of the two loopback addresses may be missing for <c>localhost</c>.</summary>
     public bool IsLocalhost => Host.Equals(Local, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>How a browser on this machine reaches it; null for a Unix socket. 0.0.0.0 and [::] are where it listens, not where it is
-    /// reached.</summary>
+    /// <summary>The URL for a browser on this machine; null for a Unix socket. For 0.0.0.0 and [::], it uses a concrete address.</summary>
     public Uri? Reachable =>
         SocketPath is not null
             ? null
@@ -108,5 +107,5 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
             ).Uri;
 }
 
-/// <summary>An address that the server cannot listen on, and why.</summary>
+/// <summary>An address that the server cannot listen on, and the reason.</summary>
 sealed class ListenException(string address, string why) : Exception($"cannot listen on {address}: {why}");

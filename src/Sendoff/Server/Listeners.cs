@@ -4,17 +4,16 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Sendoff.Server;
 
-/// <summary>Binds exactly what is asked for: each address of <c>Listen</c> and <c>Hooks:Listen</c>, and nothing else.</summary>
-/// <remarks>(1) resolve every address  (2) try each, so that one that cannot be had is said before anything is started  (3) bind
-/// them.</remarks>
+/// <summary>Binds exactly the addresses of <c>Listen</c> and <c>Hooks:Listen</c>.</summary>
+/// <remarks>(1) resolve every address  (2) try each, so that an error is reported before anything is started  (3) bind them.</remarks>
 sealed class Listeners
 {
     readonly List<Listener> all = [];
 
     sealed record Listener(ListenAddress Address, EndPoint EndPoint, bool IsForHooks);
 
-    /// <param name="hooks">Listeners that serve triggers only.</param>
-    /// <exception cref="ListenException">One of them cannot be had.</exception>
+    /// <param name="hooks">Listeners that serve only triggers.</param>
+    /// <exception cref="ListenException">An address cannot be bound.</exception>
     public static async Task<Listeners> PrepareAsync(
         IReadOnlyList<ListenAddress> pages,
         IReadOnlyList<ListenAddress> hooks,
@@ -28,7 +27,7 @@ sealed class Listeners
             if (address.IsTls && !hasCertificate)
                 throw new ListenException(
                     address.Text,
-                    "https needs a certificate; set Tls:Certificate and Tls:Key, or listen on http and let a reverse proxy do TLS "
+                    "https requires a certificate; set Tls:Certificate and Tls:Key, or listen on http behind a reverse proxy that handles TLS "
                         + "(setting PublicUrl)"
                 );
             // (1)
@@ -81,7 +80,7 @@ sealed class Listeners
             socket.Listen(1);
             return true;
         }
-        // One of the two loopback addresses is enough.
+        // One of the two loopback addresses is sufficient.
         catch (SocketException x)
             when (address.IsLocalhost
                 && count > 1
@@ -107,12 +106,12 @@ sealed class Listeners
         }
     }
 
-    /// <summary>A socket without a listener was left by a killed server and is removed.</summary>
+    /// <summary>A socket without a listener was left over from a killed server and is removed.</summary>
     static bool IsSocketFree(ListenAddress address)
     {
         string path = address.SocketPath!;
         if (Path.GetDirectoryName(path) is { } folder && !Directory.Exists(folder))
-            throw new ListenException(address.Text, $"there is no folder {folder}");
+            throw new ListenException(address.Text, $"the folder {folder} does not exist");
         if (!File.Exists(path))
             return true;
         try

@@ -2,8 +2,8 @@ using Microsoft.Extensions.Primitives;
 
 namespace Sendoff.Server;
 
-/// <summary>Pages run only their own script, load nothing from elsewhere, and are framed by none but themselves. The API's answers are
-/// never taken for pages. Neither is kept by a cache, where somebody could find it after a sign-out.</summary>
+/// <summary>Security headers of pages: they run only their own scripts, load nothing from other servers, and cannot be framed by other
+/// sites. Responses of the API are never rendered as pages. Both are not cached, so that they cannot be found after a sign-out.</summary>
 internal sealed class PageHeaders(RequestDelegate next)
 {
     const string Pages =
@@ -11,13 +11,13 @@ internal sealed class PageHeaders(RequestDelegate next)
         + "img-src 'self' data:; "
         + "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'self'";
 
-    // The frame of the code editor: Monaco styles itself, and analyses code in workers.
+    // The frame of the code editor: Monaco adds its own styles, and uses workers to analyse code.
     const string Code =
         "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         + "font-src 'self' data:; worker-src 'self' blob:; "
         + "form-action 'none'; frame-ancestors 'self'; base-uri 'self'";
 
-    // The frame of the API reference: Scalar's page starts itself with an inline script and styles itself.
+    // The frame of the API reference: Scalar uses an inline script and inline styles.
     const string Reference =
         "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
         + "font-src 'self' data:; "
@@ -25,7 +25,7 @@ internal sealed class PageHeaders(RequestDelegate next)
 
     public Task InvokeAsync(HttpContext context)
     {
-        // At the start of the response: an error page clears what was set before.
+        // Set when the response starts, because an error page clears headers that were set before.
         context.Response.OnStarting(static context => Set((HttpContext)context), context);
         return next(context);
     }
@@ -36,7 +36,7 @@ internal sealed class PageHeaders(RequestDelegate next)
         headers.XContentTypeOptions = "nosniff";
         headers["Referrer-Policy"] = "no-referrer";
         headers.ContentSecurityPolicy = PolicyOf(context.Request.Path);
-        // Styles and scripts say themselves that they may be kept.
+        // Styles and scripts set their own cache headers.
         if (StringValues.IsNullOrEmpty(headers.CacheControl))
             headers.CacheControl = "no-store";
         return Task.CompletedTask;

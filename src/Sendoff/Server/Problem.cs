@@ -13,10 +13,10 @@ internal sealed class Problem(int status, string title, string detail) : IResult
     public string Title => title;
     public string Detail => detail;
 
-    /// <summary>Mistakes in a workflow's files.</summary>
+    /// <summary>Errors in a workflow's files.</summary>
     public IReadOnlyList<WorkflowProblemDocument>? Problems { get; init; }
 
-    /// <summary>When to come again.</summary>
+    /// <summary>Seconds for <c>retry-after</c>.</summary>
     public int? RetryAfterSeconds { get; init; }
 
     public static Problem BadInput(string detail) => new(StatusCodes.Status400BadRequest, "Bad input", detail);
@@ -25,7 +25,7 @@ internal sealed class Problem(int status, string title, string detail) : IResult
 
     public static Problem TooLarge(string detail) => new(StatusCodes.Status413PayloadTooLarge, "Too large", detail);
 
-    /// <summary>What the engine's own exceptions mean to a caller; null for a fault of Sendoff.</summary>
+    /// <summary>The response for exceptions of the engine; null for an internal error.</summary>
     public static Problem? Of(Exception exception) =>
         exception switch
         {
@@ -39,7 +39,7 @@ internal sealed class Problem(int status, string title, string detail) : IResult
             SealedException e => new(StatusCodes.Status409Conflict, "Sealed", e.Message),
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e => TooLarge(e.Message),
             BadHttpRequestException e => new(e.StatusCode, "Bad request", e.Message),
-            // Kestrel throws this for a chunk size that overflows.
+            // Kestrel throws this if a chunk size overflows.
             IOException { InnerException: OverflowException } e => new(StatusCodes.Status400BadRequest, "Bad request", e.Message),
             _ => null,
         };

@@ -3,7 +3,7 @@ using Sendoff.Ui.Pages;
 
 namespace Sendoff.Server;
 
-/// <summary>The border of the request pipeline: every exception ends here, as problem details or as the error page.</summary>
+/// <summary>Catches every exception of a request, and responds with problem details or the error page.</summary>
 internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors> log)
 {
     public static readonly Problem Fault = new(
@@ -20,7 +20,7 @@ internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors>
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // Nobody is left to be answered.
+            // The client has disconnected.
         }
         catch (Exception e) when (!context.Response.HasStarted)
         {
@@ -39,7 +39,7 @@ internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors>
             await problem.ExecuteAsync(context);
             return;
         }
-        // The renderer of the page that failed cannot draw a second one; a new scope has a new renderer.
+        // The renderer of the failed page cannot render again, so a new scope is used.
         await using var scope = context.RequestServices.CreateAsyncScope();
         context.RequestServices = scope.ServiceProvider;
         var page = new RazorComponentResult<ErrorPage>(

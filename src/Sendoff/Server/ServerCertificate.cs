@@ -7,14 +7,14 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace Sendoff.Server;
 
-/// <summary>The certificate of <c>https</c> listeners, from files. Files that change are read again at the next handshake, so that a
-/// renewal needs no restart; while they cannot be read, the certificate before stays.</summary>
-/// <param name="certificate">PEM with the chain behind the certificate, or PKCS #12 (<c>.pfx</c>, <c>.p12</c>).</param>
-/// <param name="key">PEM; null when it is in <paramref name="certificate"/>.</param>
-/// <param name="password">Of the key or the PKCS #12 file.</param>
+/// <summary>The certificate of <c>https</c> listeners, from files. Changed files are read again at the next handshake, so that a renewal
+/// needs no restart. While they cannot be read, the previous certificate stays in use.</summary>
+/// <param name="certificate">PEM with the certificate and its chain, or PKCS #12 (<c>.pfx</c>, <c>.p12</c>).</param>
+/// <param name="key">PEM; null if <paramref name="certificate"/> contains the key.</param>
+/// <param name="password">The password of the key or the PKCS #12 file.</param>
 sealed class ServerCertificate(string certificate, string? key, string? password, TimeProvider time)
 {
-    // So often the files' times are looked at.
+    // Interval between two checks of the files' times.
     static readonly TimeSpan lookEvery = TimeSpan.FromSeconds(1);
 
     readonly Lock gate = new();
@@ -22,11 +22,12 @@ sealed class ServerCertificate(string certificate, string? key, string? password
     (DateTime, DateTime) stamp;
     long looked;
 
-    /// <summary>Raised with why files that changed cannot be used.</summary>
+    /// <summary>Raised with the reason when changed files cannot be used.</summary>
     public event Action<string>? Kept;
 
     /// <summary>Reads the files for the first time.</summary>
-    /// <exception cref="InvalidDataException">They hold no certificate with its key; the message says which and why.</exception>
+    /// <exception cref="InvalidDataException">The files contain no certificate with its key. The message gives the file and the
+    /// reason.</exception>
     public void Load()
     {
         looked = time.GetTimestamp();
@@ -58,7 +59,7 @@ sealed class ServerCertificate(string certificate, string? key, string? password
         }
     }
 
-    /// <summary>Reads the files now, whether they changed or not; false when they cannot be used.</summary>
+    /// <summary>Reads the files now, even if they have not changed. Returns false if they cannot be used.</summary>
     public bool Reload()
     {
         lock (gate)
@@ -82,7 +83,7 @@ sealed class ServerCertificate(string certificate, string? key, string? password
 
     (DateTime, DateTime) Stamp() => (TimeOf(certificate), key is null ? default : TimeOf(key));
 
-    // A link has a time of its own, which stays when a folder on its way is replaced: so volumes of Kubernetes are renewed.
+    // A symbolic link has its own time, which does not change when a folder in its path is replaced. Kubernetes renews volumes like this.
     static DateTime TimeOf(string file)
     {
         try
@@ -129,10 +130,10 @@ sealed class ServerCertificate(string certificate, string? key, string? password
         );
     }
 
-    // The chain is what the files hold: nothing is fetched.
+    // The chain contains only the certificates of the files; nothing is downloaded.
     static SslStreamCertificateContext Context(X509Certificate2 own, X509Certificate2Collection chain)
     {
-        // TLS of Windows takes no key that is in memory only.
+        // On Windows, TLS does not accept a key that is only in memory.
         if (OperatingSystem.IsWindows())
             own = X509CertificateLoader.LoadPkcs12(own.Export(X509ContentType.Pkcs12), null);
         return SslStreamCertificateContext.Create(own, chain, offline: true);

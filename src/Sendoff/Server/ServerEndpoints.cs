@@ -14,13 +14,13 @@ namespace Sendoff.Server;
 /// <summary>The server in two parts: its services, and its endpoints.</summary>
 public static class ServerEndpoints
 {
-    /// <summary>A builder that finds the pages' scripts beside the program, wherever it is called.</summary>
+    /// <summary>Creates a builder that finds the scripts of the pages beside the program, from any current folder.</summary>
     public static WebApplicationBuilder CreateBuilder()
     {
         var builder = WebApplication.CreateSlimBuilder(
             new WebApplicationOptions { ApplicationName = "sendoff", ContentRootPath = AppContext.BaseDirectory }
         );
-        // What a build names in a file, and a publish copies.
+        // A build lists the static files in a manifest; a publish copies them.
         builder.WebHost.UseStaticWebAssets();
         return builder;
     }
@@ -54,14 +54,14 @@ public static class ServerEndpoints
             json.SerializerOptions.Encoder = PlainJsonEncoder.Instance;
         });
         services.AddOpenApi(ApiDescription.Name, ApiDescription.Configure);
-        // Nothing that is kept depends on these keys: a session is a random value.
+        // These keys protect nothing that is stored: a session is a random value.
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
-        // What is typed into the editor comes in one message, a file at a time: as UTF-8, in JSON.
+        // The editor sends a file as one message: UTF-8 in JSON.
         services
             .AddRazorComponents()
             .AddInteractiveServerComponents()
             .AddHubOptions(static hub => hub.MaximumReceiveMessageSize = WorkflowEditor.LargestChars * 6);
-        // So no keys are made at start, and none is written to the user's home.
+        // So no keys are created at startup or written to the user's home.
         foreach (var warmUp in services.Where(s => s.ImplementationType?.Name == "DataProtectionHostedService").ToList())
             services.Remove(warmUp);
         return services;
@@ -69,13 +69,13 @@ public static class ServerEndpoints
 
     static readonly string[] Reads = [HttpMethods.Get, HttpMethods.Options];
 
-    /// <summary>Maps triggers, API and pages, in this order.</summary>
+    /// <summary>Maps triggers, the API and the pages, in this order.</summary>
     public static void MapSendoff(this WebApplication app)
     {
-        // Commands on this machine read its file, before any request has asked for it.
+        // Create the file now, because commands on this machine read it before the first request.
         _ = app.Services.GetRequiredService<AdminToken>();
 
-        // The hot path leaves the pipeline at the router: no middleware below sees it.
+        // The hot path leaves the pipeline at the router, before the middleware below.
         app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
             .ShortCircuit()
             .ExcludeFromDescription();
@@ -119,15 +119,15 @@ public static class ServerEndpoints
         UiEndpoints.Map(app);
     }
 
-    /// <summary>Some of Scalar's own colours are too weak to be read (WCAG AA).</summary>
+    /// <summary>Corrects colours of Scalar whose contrast is too low (WCAG AA).</summary>
     const string referenceColours = """
         .light-mode { --scalar-color-2: #4a4a4a; --scalar-color-3: #555; --scalar-color-accent: #0059b3; --scalar-color-green: #05663f; --scalar-color-orange: #a33a00; --scalar-color-yellow: #7a5c00 }
         .dark-mode { --scalar-color-2: #c8c8c8; --scalar-color-3: #b4b4b4 }
         .sidebar-search-placeholder, .client-libraries-text { color: var(--scalar-color-1) }
         """;
 
-    /// <summary>The theme of the page around the frame, which does not learn itself when the system's changes.
-    /// Scalar keeps its own under <c>colorMode</c> and shows it as a class.</summary>
+    /// <summary>Passes the theme of the page to the frame, because the frame does not notice changes. Scalar stores its own theme under
+    /// <c>colorMode</c> and shows it as a class.</summary>
     const string referenceTheme = """
         <script>
           (() => {
@@ -138,7 +138,7 @@ public static class ServerEndpoints
               for (const mode of ['dark', 'light']) document.body?.classList.toggle(`${mode}-mode`, mode === theme);
             };
             show();
-            // Scalar sets its own theme again whenever the system's changes.
+            // Scalar resets its theme whenever the system's theme changes.
             addEventListener('DOMContentLoaded', () => new MutationObserver(show).observe(document.body, { attributeFilter: ['class'] }));
             addEventListener('theme', show);
             dark.addEventListener('change', show);

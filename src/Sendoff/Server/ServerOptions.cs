@@ -3,27 +3,28 @@ namespace Sendoff.Server;
 /// <summary>Options of the server.</summary>
 public sealed record ServerOptions
 {
-    /// <summary>Holds the file <c>admin-token</c>. Setting <c>Data</c>.</summary>
+    /// <summary>The folder with the file <c>admin-token</c>. Setting <c>Data</c>.</summary>
     public required string DataDirectory { get; init; }
 
-    /// <summary>The admin token; null makes one at the first start and keeps it in the data directory. Setting <c>Auth:Token</c>.</summary>
+    /// <summary>The admin token; null generates one at the first start and stores it in the data directory. Setting
+    /// <c>Auth:Token</c>.</summary>
     public string? Token { get; init; }
 
-    /// <summary>Where the server is reached from outside, when that is not where it listens (a reverse proxy): no path.
-    /// Null: as each request says. Setting <c>PublicUrl</c>.</summary>
+    /// <summary>The URL of the server behind a reverse proxy, without a path; null uses the host of each request. Setting
+    /// <c>PublicUrl</c>.</summary>
     public Uri? PublicUrl { get; init; }
 
-    /// <summary>Where callers of workflows reach the server, when that is another origin than the pages': no path. Null: where the pages
-    /// are. Setting <c>Hooks:PublicUrl</c>, else the first of <c>Hooks:Listen</c>.</summary>
+    /// <summary>The URL for callers of workflows, without a path; null if it is the origin of the pages. Setting <c>Hooks:PublicUrl</c>,
+    /// otherwise the first of <c>Hooks:Listen</c>.</summary>
     public Uri? HooksUrl { get; init; }
 
-    /// <summary>Triggers have listeners of their own, and the others serve none. Setting <c>Hooks:Listen</c>.</summary>
+    /// <summary>Triggers have separate listeners, and the other listeners serve no triggers. Setting <c>Hooks:Listen</c>.</summary>
     public bool HasHooksListener { get; init; }
 
     /// <summary>Reverse proxies whose <c>x-forwarded-for</c> is trusted. Setting <c>TrustedProxies</c>.</summary>
     public Triggers.TrustedProxies TrustedProxies { get; init; } = Triggers.TrustedProxies.None;
 
-    /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
+    /// <summary>Lifetime of a session. Setting <c>Auth:SessionAge</c>.</summary>
     public TimeSpan SessionAge { get; init; } = TimeSpan.FromDays(30);
 
     /// <summary>Maximum number of sessions; a further sign-in ends the oldest. Setting <c>Auth:MaxSessions</c>.</summary>
@@ -32,15 +33,15 @@ public sealed record ServerOptions
     /// <summary>The development profile, which allows deliveries to loopback. Shown in the API.</summary>
     public bool Development { get; init; }
 
-    /// <summary>Bytes of a deployed folder, packed or not, and of any other body that the API takes.</summary>
+    /// <summary>Maximum size in bytes of a deployed folder, packed or unpacked, and of any other API body.</summary>
     public int DeployBytes { get; init; } = 16 * 1024 * 1024;
 
-    /// <summary>Files of a deployed folder.</summary>
+    /// <summary>Maximum number of files of a deployed folder.</summary>
     public int DeployFiles { get; init; } = 1_000;
 
-    /// <summary>Deliveries that one bulk resend takes.</summary>
+    /// <summary>Maximum number of deliveries of one bulk resend.</summary>
     public int ResendAtOnce { get; init; } = 1_000;
 
-    /// <summary>Silence on the event stream before a comment keeps it open.</summary>
+    /// <summary>Time without events before a stream sends a comment to stay open.</summary>
     public TimeSpan StreamKeepAlive { get; init; } = TimeSpan.FromSeconds(15);
 }

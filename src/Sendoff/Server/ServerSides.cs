@@ -1,14 +1,13 @@
 namespace Sendoff.Server;
 
-/// <summary>Marks the connections of listeners that serve triggers only (setting <c>Hooks:Listen</c>).</summary>
+/// <summary>Marks connections of listeners that serve only triggers (setting <c>Hooks:Listen</c>).</summary>
 internal sealed class HooksConnection
 {
     public static readonly HooksConnection Mark = new();
 }
 
-/// <summary>Which of its two sides the server shows a caller: workflows (triggers, resume and cancel addresses, streams), or pages and API.
-/// Both are one origin unless <c>Hooks:Listen</c> gives workflows listeners of their own, or <c>Hooks:PublicUrl</c> a host name of their
-/// own.</summary>
+/// <summary>Decides which part of the server a request can reach: workflows (triggers, resume and cancel URLs, streams), or pages and API.
+/// Both have the same origin unless <c>Hooks:Listen</c> or <c>Hooks:PublicUrl</c> gives workflows a separate one.</summary>
 internal sealed class ServerSides(ServerOptions options)
 {
     readonly bool isApart = options.HasHooksListener || options.HooksUrl is not null;

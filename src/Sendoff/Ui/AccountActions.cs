@@ -9,15 +9,15 @@ using Sendoff.Ui.Pages;
 
 namespace Sendoff.Ui;
 
-/// <summary>What the form of an account shows.</summary>
-/// <param name="Edited">Null for a new one.</param>
-/// <param name="Provider">Null if its app is not well known.</param>
+/// <summary>The content of an account's form.</summary>
+/// <param name="Edited">The account to change; null for a new one.</param>
+/// <param name="Provider">Null if the app is not a known provider.</param>
 public sealed record AccountForm(AccountFields Typed, AccountKind Kind, Account? Edited, Provider? Provider);
 
 /// <summary>The page of accounts, the actions of its buttons, and the sign-in at a provider.</summary>
 internal static class AccountActions
 {
-    /// <summary>Where the callback leads: a page of this origin, for which the browser sends its session.</summary>
+    /// <summary>The target of the callback: a page of this origin, so that the browser sends its session.</summary>
     const string ConnectedPath = "/accounts/connected";
 
     public static void Map(WebApplication app)
@@ -93,7 +93,7 @@ internal static class AccountActions
         return Results.LocalRedirect($"/accounts?edit={account.Id}");
     }
 
-    /// <summary>To the provider. A link, not a form: the redirects of a form are held to the page's own origin.</summary>
+    /// <summary>Redirects to the provider. A link, because browsers restrict redirects of a form to the page's own origin.</summary>
     static IResult Connect(string id, HttpContext context, AccountCatalog accounts, Authorizations authorizations, ServerOptions options)
     {
         if (Find(id, accounts) is not { Kind: AccountKind.AuthorizationCode } account)
@@ -102,20 +102,21 @@ internal static class AccountActions
         if (options.PublicUrl is not null && !IsSameOrigin(origin, context.Request))
             return Page(
                 FormOf(id, null, null, accounts),
-                $"The provider sends the browser back to {origin}. Open this page there, and connect the account again."
+                $"The provider redirects the browser to {origin}. Open this page at that address, and connect the account again."
             );
         context.Response.Headers.CacheControl = "no-store";
         return Results.Redirect(authorizations.Begin(account, origin + AccountsApi.CallbackPath, BrowserOf(context)).Url.AbsoluteUri);
     }
 
-    // Behind a proxy the scheme that the server sees is its own.
+    // Behind a proxy, the server sees its own scheme instead of the browser's.
     static bool IsSameOrigin(string origin, HttpRequest request) =>
         new Uri(origin).Authority.Equals(
             new Uri($"{new Uri(origin).Scheme}://{request.Host}").Authority,
             StringComparison.OrdinalIgnoreCase
         );
 
-    /// <summary>A strict cookie is not sent along a redirect that another site began; a page of our own begins anew.</summary>
+    /// <summary>Browsers do not send a strict cookie after a redirect from another site. A page of this server that reloads sends
+    /// it.</summary>
     static IResult Callback(HttpContext context)
     {
         context.Response.Headers.CacheControl = "no-store";
@@ -143,13 +144,13 @@ internal static class AccountActions
         return connected.Account is { } account ? Results.LocalRedirect($"/accounts?edit={account.Id}") : Page(null, connected.Fault);
     }
 
-    /// <summary>The session that a sign-in is bound to (I2); a caller with a token is its own browser.</summary>
+    /// <summary>The session to which a sign-in is bound (I2). For a caller with a token, the token identifies the browser.</summary>
     static string BrowserOf(HttpContext context) =>
         context.Features.Get<Session>()?.Stored.Id.ToString() ?? context.User.Identity?.Name ?? "";
 
     static Account? Find(string? id, AccountCatalog accounts) => AccountId.TryParse(id, out var account) ? accounts.Find(account) : null;
 
-    static IResult Gone() => Page(null, "There is no such account. It may have been deleted already.");
+    static IResult Gone() => Page(null, "This account does not exist. It may have been deleted.");
 
     static AccountFields FieldsOf(IFormCollection form, ApiInput input) =>
         new(
@@ -177,12 +178,12 @@ internal static class AccountActions
             return null;
         if (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number))
             return number;
-        input.Wrong($"The token lifetime is '{text}'. It is a number of seconds.");
+        input.Wrong($"The token lifetime is '{text}'. Expected a number of seconds.");
         return null;
     }
 
-    /// <summary>Lines of <c>name=value</c>; <c>name=</c> removes one. Inputs of their own whose names begin with
-    /// <paramref name="prefix"/> are kept as they are if they are empty.</summary>
+    /// <summary>Parses lines of <c>name=value</c>; <c>name=</c> removes a value. Separate inputs, whose names begin with
+    /// <paramref name="prefix"/>, are unchanged if they are empty.</summary>
     static Dictionary<string, string?>? Values(ApiInput input, IFormCollection form, string name, string? prefix)
     {
         var values = new Dictionary<string, string?>(StringComparer.Ordinal);
@@ -190,7 +191,7 @@ internal static class AccountActions
         {
             int end = line.IndexOf('=');
             if (end <= 0)
-                input.Wrong($"'{name}' has a line without a name and '='. Write each as name=value.");
+                input.Wrong($"'{name}' has a line without a name and '='. Write each line as name=value.");
             else
                 values[line[..end].Trim()] = end == line.Length - 1 ? null : line[(end + 1)..].Trim();
         }

@@ -62,13 +62,13 @@ internal static class AlertActions
     static async Task<IResult> DeleteAsync(string id, AlertRules rules, CancellationToken ct) =>
         AlertId.TryParse(id, out var alert) && await rules.DeleteAsync(alert, ct) ? Results.LocalRedirect("/alerts") : Gone();
 
-    /// <summary>To the run that the message is recorded as: it shows the delivery.</summary>
+    /// <summary>Redirects to the run of the message, which shows the delivery.</summary>
     static async Task<IResult> TestAsync(string id, AlertRules rules, AlertSender sender, CancellationToken ct) =>
         Find(id, rules) is { } rule ? Results.LocalRedirect($"/runs/{await sender.TestAsync(rule, ct)}") : Gone();
 
     static AlertRule? Find(string id, AlertRules rules) => AlertId.TryParse(id, out var alert) ? rules.Find(alert) : null;
 
-    static IResult Gone() => Page(blank, mistake: "There is no such alert. It may have been deleted already.");
+    static IResult Gone() => Page(blank, mistake: "This alert does not exist. It may have been deleted.");
 
     static AlertFields FieldsOf(AlertRule rule) =>
         new(
@@ -110,7 +110,7 @@ internal static class AlertActions
             return null;
         if (double.TryParse(minutes, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double given) && given <= 10_080)
             return (long)Math.Round(given * 60);
-        input.Wrong($"The quiet time is '{minutes}'. It is a number of minutes from 0 to 10080 (7 days).");
+        input.Wrong($"The quiet time is '{minutes}'. Expected a number of minutes from 0 to 10080 (7 days).");
         return null;
     }
 
@@ -120,7 +120,7 @@ internal static class AlertActions
             return null;
         if (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number))
             return number;
-        input.Wrong($"'{name}' is '{text}'. It is a whole number from 1.");
+        input.Wrong($"'{name}' is '{text}'. Expected a whole number, at least 1.");
         return null;
     }
 

@@ -2,14 +2,14 @@ using System.Security.Cryptography;
 
 namespace Sendoff.Ui;
 
-/// <summary>A style sheet or script of the pages, at an address that changes with its content, so that browsers may keep it.</summary>
+/// <summary>A style sheet or script of the pages. Its URL changes with its content, so that browsers can cache it.</summary>
 internal sealed class Asset
 {
     readonly byte[] content;
     readonly string type;
     readonly bool isOpen;
 
-    /// <param name="prefix">Of the resources that it is made of, in the order of their names.</param>
+    /// <param name="prefix">Prefix of the resources that are joined, in the order of their names.</param>
     /// <param name="isOpen">Served without authentication.</param>
     public Asset(string name, string prefix, string type, bool isOpen = false)
     {

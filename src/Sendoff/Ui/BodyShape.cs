@@ -23,7 +23,7 @@ public static class BodyShape
         HexShown = 4 * 1024,
         PerLine = 16;
 
-    // No SVG: it is a document that can do things.
+    // No SVG, because it is a document that can run scripts.
     static readonly (string Type, byte[] Start)[] images =
     [
         ("image/png", [0x89, (byte)'P', (byte)'N', (byte)'G']),
@@ -34,7 +34,7 @@ public static class BodyShape
     ];
 
     /// <param name="encoding"><c>utf8</c> or <c>base64</c>.</param>
-    /// <param name="type">Its content-type, when it has one.</param>
+    /// <param name="type">The content-type header, if there is one.</param>
     public static BodyKind KindOf(string body, string encoding, string? type, bool truncated)
     {
         if (body.Length == 0)
@@ -54,7 +54,7 @@ public static class BodyShape
         return Convert.TryFromBase64String(base64, bytes, out int count) ? bytes[..count] : Encoding.UTF8.GetBytes(base64);
     }
 
-    /// <summary>Null when it is none that a browser may show.</summary>
+    /// <summary>Null if it is not an image that a browser can show safely.</summary>
     public static string? ImageType(string? type, byte[] bytes) =>
         bytes.Length > ImageBytes
             ? null
@@ -72,7 +72,7 @@ public static class BodyShape
 
     static string Decode(string text) => WebUtility.UrlDecode(text);
 
-    /// <summary>Offset, 16 bytes, and what of them is ASCII; of the first 4 KiB.</summary>
+    /// <summary>Offset, 16 bytes, and their ASCII characters; for the first 4 KiB.</summary>
     public static string Hex(byte[] bytes)
     {
         var all = new StringBuilder();
@@ -90,7 +90,7 @@ public static class BodyShape
         return all.ToString();
     }
 
-    /// <summary>How many bytes are not in <see cref="Hex"/>.</summary>
+    /// <summary>Number of bytes that <see cref="Hex"/> omits.</summary>
     public static int HexLeftOut(byte[] bytes) => Math.Max(0, bytes.Length - HexShown);
 
     static string? MediaType(string? type) => type?.Split(';')[0].Trim().ToLowerInvariant();

@@ -6,7 +6,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Ui;
 
-/// <summary>What the buttons of the deliveries' list do.</summary>
+/// <summary>Actions of the buttons in the list of deliveries.</summary>
 internal static class DeliveryActions
 {
     public static void Map(WebApplication app)
@@ -36,7 +36,7 @@ internal static class DeliveryActions
             ? (await Resending.FindAsync(store, filter, options.ResendAtOnce, ct)).Found
             : Chosen(form["id"], options.ResendAtOnce);
         var (resent, skipped) = await Resending.EachAsync(chosen, isAll ? Resending.Of(filter.Status) : null, store, deliveries, ct);
-        // The confirmation's cursor is where its count began; the list begins at the newest.
+        // The cursor of the confirmation is where its count began; the list begins at the newest delivery.
         if (isAll)
             query = query with { Cursor = null };
         int Skipped(string why) => skipped.Values.Count(reason => reason == why);
@@ -50,7 +50,7 @@ internal static class DeliveryActions
         );
     }
 
-    /// <summary>Oldest first, as they were sent.</summary>
+    /// <summary>Oldest first, in the order in which they were sent.</summary>
     static List<DeliveryId> Chosen(IEnumerable<string?> ids, int most) =>
         [
             .. ids.Distinct()

@@ -19,7 +19,7 @@ public sealed record DeliveryQuery(
 {
     public static readonly DeliveryQuery All = new(null, null, null, null, null, null, null, null);
 
-    /// <summary>Something but the page is chosen.</summary>
+    /// <summary>Whether any filter is set, except the page.</summary>
     public bool IsNarrowed => (this with { Cursor = null }).Parts.Any(part => !string.IsNullOrEmpty(part.Value));
     public bool IsFiltered => IsNarrowed || !string.IsNullOrEmpty(Cursor);
 
@@ -37,18 +37,18 @@ public sealed record DeliveryQuery(
 
     public string Url(string path, params ReadOnlySpan<(string Name, string? Value)> more) => Words.Url(path, [.. Parts, .. more]);
 
-    /// <summary>Those that go to a stored destination: one over HTTP is a host with its port, another is found by its text.</summary>
+    /// <summary>The deliveries to a stored destination. An HTTP destination is filtered by host and port, others by their text.</summary>
     public static DeliveryQuery To(string destination, string? since)
     {
         int host = destination.IndexOf("://", StringComparison.Ordinal);
         return host < 0 ? All with { Q = destination, Since = since } : All with { Host = destination[(host + 3)..], Since = since };
     }
 
-    /// <summary>What a form gives back in its hidden fields.</summary>
+    /// <summary>Reads the filter from the hidden fields of a form.</summary>
     public static DeliveryQuery Of(IFormCollection form) =>
         new(form["host"], form["workflow"], form["status"], form["code"], form["phase"], form["since"], form["q"], form["cursor"]);
 
-    /// <summary>Null with the mistake when it cannot be asked.</summary>
+    /// <summary>Null with an error if the filter is invalid.</summary>
     internal DeliveryFilter? Filter(TimeProvider time, int limit, out string? mistake)
     {
         var input = new ApiInput();
@@ -70,12 +70,11 @@ public sealed record DeliveryQuery(
         return mistake is null ? filter : null;
     }
 
-    /// <summary>It has ended, and was meant to be sent: one that is selected is resent.</summary>
+    /// <summary>Whether a selected delivery can be resent: it has ended and was not captured.</summary>
     public static bool IsResendable(DeliveryStatus status) =>
         status is not (DeliveryStatus.Pending or DeliveryStatus.Sending or DeliveryStatus.Captured);
 
-    /// <summary>A resend of all that match takes it, and so does a selection of the whole page: one that was delivered only where the
-    /// filter names that status.</summary>
+    /// <summary>Whether "resend all" and "select all" include it: succeeded deliveries only if the filter names that status.</summary>
     internal bool Takes(DeliveryStatus status) =>
         Resending.Of(string.IsNullOrEmpty(Status) || !Names.TryParse(Status, out DeliveryStatus named) ? null : named).Contains(status);
 

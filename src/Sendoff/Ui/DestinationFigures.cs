@@ -11,7 +11,7 @@ public sealed record DestinationFigures(DestinationTotals Of)
     /// <summary>Of those that ended, in percent; null when none has.</summary>
     public double? SuccessPercent => Of.Succeeded + Of.Failed == 0 ? null : 100.0 * Of.Succeeded / (Of.Succeeded + Of.Failed);
 
-    /// <summary>As people write it: without the scheme's own port. Streams and emitted events go by their workflow.</summary>
+    /// <summary>The name for people, without the default port. Streams and emitted events are named by their workflow.</summary>
     public string Name =>
         SendKinds.KindOf(Of.Destination) switch
         {

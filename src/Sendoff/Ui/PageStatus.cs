@@ -1,9 +1,9 @@
 namespace Sendoff.Ui;
 
-/// <summary>The status of a page that is drawn.</summary>
+/// <summary>The status of a rendered page.</summary>
 internal static class PageStatus
 {
-    /// <summary>404, set as the page leaves: the renderer draws nothing of a page whose status is 404 while it works.</summary>
+    /// <summary>Sets 404 when the response starts, because the renderer renders nothing while the status is 404.</summary>
     public static void NotFound(HttpContext context) =>
         context.Response.OnStarting(() =>
         {

@@ -12,8 +12,8 @@ public enum SendChange
     Removed,
 }
 
-/// <summary>A send of one run and that of another in its place: the same step, by name, and the same index in it.</summary>
-/// <param name="Parts">What differs: <c>method</c>, <c>url</c>, <c>headers</c>, <c>body</c>.</param>
+/// <summary>Two sends at the same place of two runs: the same step name and index.</summary>
+/// <param name="Parts">The differing parts: <c>method</c>, <c>url</c>, <c>headers</c>, <c>body</c>.</param>
 public sealed record SendPair(
     string Step,
     int Index,
@@ -23,7 +23,7 @@ public sealed record SendPair(
     IReadOnlyList<string> Parts
 );
 
-/// <summary>What two runs sent, side by side.</summary>
+/// <summary>Compares the sends of two runs.</summary>
 public static class SendDiff
 {
     static readonly JsonSerializerOptions readable = new()
@@ -75,7 +75,7 @@ public static class SendDiff
             yield return "body";
     }
 
-    /// <summary>A request as one text: its line, its headers, and its body as people read it.</summary>
+    /// <summary>A request as one text: request line, headers and formatted body.</summary>
     public static string TextOf(RequestDocument request) => $"{request.Method} {request.Url}\n{HeaderText(request)}\n{BodyText(request)}";
 
     static string HeaderText(RequestDocument request) =>

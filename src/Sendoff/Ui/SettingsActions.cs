@@ -10,7 +10,7 @@ using Sendoff.Ui.Pages;
 
 namespace Sendoff.Ui;
 
-/// <summary>Something that is answered once and not to be had again.</summary>
+/// <summary>A value that is shown only once.</summary>
 public sealed record MadeOnce(string What, string Value);
 
 /// <summary>Further data of the settings page.</summary>
@@ -24,7 +24,7 @@ public sealed class SettingsView(SecretCatalog secrets, IStepRunner runner, Egre
     public string DataDirectory => Path.GetFullPath(options.DataDirectory);
 }
 
-/// <summary>What the buttons of the page of settings do.</summary>
+/// <summary>Actions of the buttons on the settings page.</summary>
 internal static class SettingsActions
 {
     public static void Map(WebApplication app)
@@ -68,7 +68,7 @@ internal static class SettingsActions
         CredentialUse.Outlive(context);
         return TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, CancellationToken.None)
             ? Results.LocalRedirect("/settings")
-            : Page(context.Response, $"There is no token `{id}`. It may have been revoked already.");
+            : Page(context.Response, $"The token `{id}` does not exist. It may have been revoked.");
     }
 
     static async Task<IResult> EndSessionAsync(string id, HttpContext context, Sessions sessions)
@@ -76,10 +76,10 @@ internal static class SettingsActions
         CredentialUse.Outlive(context);
         return SessionId.TryParse(id, out var session) && await sessions.EndAsync(session, CancellationToken.None)
             ? Results.LocalRedirect("/settings")
-            : Page(context.Response, $"There is no session `{id}`. It may have ended already.");
+            : Page(context.Response, $"The session `{id}` does not exist. It may have ended.");
     }
 
-    /// <summary>All but the one that asks.</summary>
+    /// <summary>Ends all sessions except the current one.</summary>
     static async Task<IResult> EndSessionsAsync(HttpContext context, Sessions sessions, CancellationToken ct)
     {
         var own = context.Features.Get<Session>()?.Stored.Id;
@@ -106,7 +106,7 @@ internal static class SettingsActions
         string name = (await UiEndpoints.FormAsync(context.Request, ct))["name"].ToString();
         return await secrets.DeleteAsync(name, ct)
             ? Results.LocalRedirect("/settings")
-            : Page(context.Response, $"There is no variable or secret `{name}`.");
+            : Page(context.Response, $"The variable or secret `{name}` does not exist.");
     }
 
     static IResult Page(HttpResponse response, string? mistake = null, string? typed = null, MadeOnce? made = null)

@@ -5,14 +5,14 @@ using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui;
 
-/// <summary>A line of a workflow's code that an error or a warning speaks of.</summary>
-/// <param name="Url">Where it is edited.</param>
+/// <summary>The source line of an error or a warning.</summary>
+/// <param name="Url">The URL of the line in the editor.</param>
 public sealed record SourceLine(string File, int Line, string Text, string Url)
 {
     const int ShownChars = 200;
 
     /// <summary>Null if the version does not have this line.</summary>
-    /// <param name="stack">Names the file, when the line is not in the step's own.</param>
+    /// <param name="stack">Contains the file name if the line is not in the step's own file.</param>
     public static SourceLine? Find(StoredVersion version, string step, int? line, int? column, string? stack)
     {
         if (line is not { } number)

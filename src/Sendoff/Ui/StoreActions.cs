@@ -10,10 +10,10 @@ using Sendoff.Ui.Pages;
 
 namespace Sendoff.Ui;
 
-/// <summary>What was typed into the form of a data store.</summary>
+/// <summary>Input in the form of a data store.</summary>
 public sealed record StoreFields(string Key, string Value, string Ttl);
 
-/// <summary>What the buttons of a data store's page do.</summary>
+/// <summary>Actions of the buttons on a data store's page.</summary>
 internal static class StoreActions
 {
     public static void Map(WebApplication app)
@@ -22,7 +22,7 @@ internal static class StoreActions
         app.MapPost("/stores/{name}/delete", DeleteAsync).ExcludeFromDescription();
     }
 
-    /// <summary>Redirects to the current value, or back to the input if it is refused.</summary>
+    /// <summary>Redirects to the new value, or shows the input again if it is refused.</summary>
     static async Task<IResult> SetAsync(
         string name,
         HttpRequest request,

@@ -3,20 +3,20 @@ using DiffPlex.DiffBuilder.Model;
 
 namespace Sendoff.Ui;
 
-/// <param name="Sign"><c>+</c> only after, <c>-</c> only before, a space in both, <c>…</c> for lines left out, and 0 where the other side
-/// has one more.</param>
-/// <param name="Before">The line's number there, from 1.</param>
+/// <param name="Sign"><c>+</c> added, <c>-</c> removed, space unchanged, <c>…</c> omitted lines, and 0 for a gap beside a line of the other
+/// side.</param>
+/// <param name="Before">The line number in the old text, from 1.</param>
 public sealed record DiffLine(char Sign, int? Before, int? After, string Text);
 
-/// <summary>Two texts compared line by line.</summary>
-/// <param name="IsCut">There are more lines than are shown.</param>
+/// <summary>A line-by-line comparison of two texts.</summary>
+/// <param name="IsCut">Not all lines are shown.</param>
 public sealed record TextDiff(IReadOnlyList<DiffLine> Lines, int Added, int Removed, bool IsCut)
 {
     const int Context = 3,
         MostLines = 5_000,
         MostShown = 600;
 
-    /// <summary>One below the other, with a few unchanged lines around what differs; null when there is too much to compare.</summary>
+    /// <summary>Changes with a few unchanged lines around them, in one column; null if the texts are too long to compare.</summary>
     public static TextDiff? Unified(string before, string after)
     {
         if (IsTooLong(before) || IsTooLong(after))
@@ -26,7 +26,7 @@ public sealed record TextDiff(IReadOnlyList<DiffLine> Lines, int Added, int Remo
             now = 0;
         foreach (var piece in InlineDiffBuilder.Diff(before, after, ignoreWhiteSpace: false).Lines)
         {
-            // A file that is not there has no line, also not an empty one.
+            // A missing file has no lines, not an empty one.
             if (piece.Text.Length == 0 && (piece.Type == ChangeType.Deleted ? before : after).Length == 0)
                 continue;
             all.Add(
@@ -47,7 +47,7 @@ public sealed record TextDiff(IReadOnlyList<DiffLine> Lines, int Added, int Remo
         );
     }
 
-    /// <summary>Side by side, each line at the height of its other; null when there is too much to compare.</summary>
+    /// <summary>Both texts side by side, with corresponding lines aligned; null if the texts are too long to compare.</summary>
     public static (IReadOnlyList<DiffLine> Before, IReadOnlyList<DiffLine> After)? SideBySide(string before, string after)
     {
         if (IsTooLong(before) || IsTooLong(after))
@@ -69,7 +69,7 @@ public sealed record TextDiff(IReadOnlyList<DiffLine> Lines, int Added, int Remo
 
     static bool IsTooLong(string text) => text.AsSpan().Count('\n') > MostLines || text.Length > MostLines * 100;
 
-    /// <summary>Equal lines far from what differs become one that counts them.</summary>
+    /// <summary>Replaces unchanged lines far from a change with one line that gives their number.</summary>
     static List<DiffLine> Fold(List<DiffLine> all)
     {
         var shown = new List<DiffLine>();
@@ -103,11 +103,11 @@ public enum FileChange
     Removed,
 }
 
-/// <summary>What became of a file between two versions.</summary>
-/// <param name="Diff">Null when the file is too long to be compared.</param>
+/// <summary>The change of a file between two versions.</summary>
+/// <param name="Diff">Null if the file is too long to compare.</param>
 public sealed record FileDiff(string Path, FileChange Change, TextDiff? Diff)
 {
-    /// <summary>Those that differ, lock files last.</summary>
+    /// <summary>The files that differ, lock files last.</summary>
     public static IReadOnlyList<FileDiff> Of(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> after) =>
         [
             .. before

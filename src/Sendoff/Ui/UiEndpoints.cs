@@ -5,12 +5,12 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Ui;
 
-/// <summary>The pages, their style sheet, and what their buttons do.</summary>
+/// <summary>The pages, their style sheets and scripts, and the actions of their buttons.</summary>
 internal static class UiEndpoints
 {
     const string Script = "text/javascript; charset=utf-8";
 
-    // The sign-in page is drawn with two of them.
+    // The sign-in page needs these two assets.
     static readonly Asset css = new("sendoff.css", "styles/", "text/css; charset=utf-8", isOpen: true),
         theme = new("theme.js", "scripts/theme", Script, isOpen: true),
         editor = new("editor.js", "scripts/editor", Script),
@@ -48,14 +48,14 @@ internal static class UiEndpoints
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(server => server.ContentSecurityFrameAncestorsPolicy = null);
     }
 
-    /// <summary>Redirects to the new run, or to a page with the reason why there is none.</summary>
+    /// <summary>Redirects to the new run, or to a page with the error.</summary>
     static async Task<IResult> ReplayAsync(string id, RunAcceptance runs, CancellationToken ct)
     {
         var replay = RunId.TryParse(id, out var run) ? await runs.ReplayAsync(run, null, captured: false, ct) : null;
         return Results.LocalRedirect($"/runs/{replay?.Run.Id.ToString() ?? Uri.EscapeDataString(id)}");
     }
 
-    /// <summary>To what both sent; to the editor, which shows what is wrong with the draft, when it does not run.</summary>
+    /// <summary>Redirects to the comparison of both runs' sends, or to the editor if the draft has errors.</summary>
     static async Task<IResult> ReplayOnDraftAsync(string id, IStore store, Drafts drafts, CancellationToken ct)
     {
         if (
@@ -78,7 +78,7 @@ internal static class UiEndpoints
         return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
     }
 
-    /// <summary>Redirects to the resumed run, or to a page with the reason why there is none.</summary>
+    /// <summary>Redirects to the resumed run, or to a page with the error.</summary>
     static async Task<IResult> ResumeAsync(string id, Suspensions suspensions, CancellationToken ct)
     {
         var released = RunId.TryParse(id, out var run) ? await suspensions.ResumeAsync(run, "{}"u8.ToArray(), ct) : null;
@@ -92,7 +92,7 @@ internal static class UiEndpoints
         return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
     }
 
-    /// <summary>Back to the run that the delivery is part of, at its place.</summary>
+    /// <summary>Redirects to the delivery on its run's page.</summary>
     static async Task<IResult> ResendAsync(string id, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
     {
         if (!DeliveryId.TryParse(id, out var delivery) || await store.FindDeliveryAsync(delivery, ct) is not { } found)
@@ -101,7 +101,7 @@ internal static class UiEndpoints
         return Results.LocalRedirect($"/runs/{found.RunId}?send={id}");
     }
 
-    /// <summary>Empty when the request carries no form.</summary>
+    /// <summary>Empty if the request has no form.</summary>
     public static async Task<IFormCollection> FormAsync(HttpRequest request, CancellationToken ct) =>
         request.HasFormContentType ? await request.ReadFormAsync(ct) : FormCollection.Empty;
 }

@@ -7,7 +7,7 @@ using Sendoff.Ui.Pages;
 
 namespace Sendoff.Ui;
 
-/// <summary>What the buttons of the workflows' pages do. The pages with a form are drawn from here, as a form that was refused is drawn
+/// <summary>Actions of the buttons on the pages of workflows. Pages with a form are rendered here, because a refused form is shown
 /// again.</summary>
 internal static class WorkflowActions
 {
@@ -96,7 +96,7 @@ internal static class WorkflowActions
         string name = (await FieldAsync(request, "name", ct)).Trim(),
             id = await FieldAsync(request, "template", ct);
         if (WorkflowTemplate.All().FirstOrDefault(one => one.Id == id) is not { } template)
-            return NewPage(name, WorkflowTemplate.Default, [new("There is no such template. Choose one of these.")]);
+            return NewPage(name, WorkflowTemplate.Default, [new("This template does not exist. Choose one of these.")]);
         if (await FindMistakeAsync(name, store, ct) is { } mistake)
             return NewPage(name, id, [new(mistake)]);
         var result = await changes.DeployAsync(name, template.FilesFor(name), ct);
@@ -113,10 +113,10 @@ internal static class WorkflowActions
         input.WorkflowName(name);
         if (input.Problem is { } problem)
             return problem.Detail;
-        // The addresses of these lead elsewhere.
+        // These paths are used by other pages.
         if (name is "new" or "." or "..")
-            return $"A workflow cannot be called “{name}” here. Choose another name.";
-        return await store.GetWorkflowAsync(name, ct) is null ? null : $"There is a workflow “{name}” already. Choose another name.";
+            return $"“{typed}” cannot be used as a workflow’s name here. Choose another name.";
+        return await store.GetWorkflowAsync(name, ct) is null ? null : $"A workflow “{name}” already exists. Choose another name.";
     }
 
     static async Task<string> FieldAsync(HttpRequest request, string field, CancellationToken ct) =>

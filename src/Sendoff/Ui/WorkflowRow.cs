@@ -6,10 +6,10 @@ using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui;
 
-/// <summary>A workflow with what became of it lately.</summary>
+/// <summary>A workflow with its recent runs and failures.</summary>
 /// <param name="Last">Its newest run.</param>
-/// <param name="Hours">The last 24 UTC hours, oldest first, this one included.</param>
-/// <param name="Failing">Where its sends failed in the last 24 hours, the worst first.</param>
+/// <param name="Hours">The last 24 UTC hours including the current one, oldest first.</param>
+/// <param name="Failing">Destinations whose sends failed in the last 24 hours, the worst first.</param>
 public sealed record WorkflowRow(
     Workflow Of,
     RunSummary? Last,
@@ -18,7 +18,7 @@ public sealed record WorkflowRow(
     IReadOnlyList<string> Tags
 )
 {
-    /// <summary>How many failed sends are looked at, the newest of all workflows.</summary>
+    /// <summary>Maximum number of failed sends that are read, the newest of all workflows.</summary>
     public const int FailuresLimit = 2_000;
     const int HoursShown = 24;
 
@@ -47,10 +47,10 @@ public sealed record WorkflowRow(
         return ([.. rows], failures.Count == FailuresLimit);
     }
 
-    /// <summary>A run or a send of it failed in the last 24 hours, or its last run did.</summary>
+    /// <summary>Whether a run or a send failed in the last 24 hours, or the last run failed.</summary>
     public bool IsFailing => Failing.Count > 0 || Hours.Any(static hour => hour.Failed > 0) || Last?.Status.IsFailure() == true;
 
-    /// <summary>The text is in the name, a tag or a trigger's key.</summary>
+    /// <summary>Whether the text is in the name, a tag or a trigger's key.</summary>
     public bool Matches(string text) =>
         Tags.Concat(Of.Triggers.Select(static trigger => trigger.Key))
             .Append(Of.Name)
@@ -71,7 +71,7 @@ public sealed record WorkflowRow(
 
 public sealed record HourOfRuns(DateTimeOffset Hour, long Runs, long Failed)
 {
-    /// <summary>Hours without runs too.</summary>
+    /// <summary>Adds hours without runs.</summary>
     public static IReadOnlyList<HourOfRuns> Each(DateTimeOffset first, int count, IEnumerable<HourRow> rows)
     {
         var found = rows.ToDictionary(static row => row.Hour);
@@ -90,8 +90,8 @@ public sealed record HourOfRuns(DateTimeOffset Hour, long Runs, long Failed)
             : string.Create(CultureInfo.InvariantCulture, $"{runs:N0} {(runs == 1 ? "run" : "runs")}, {failed:N0} failed");
 }
 
-/// <param name="Host">As deliveries are filtered by it; null for what goes to no host.</param>
-/// <param name="Status">How the sends ended: failed, blocked or interrupted.</param>
+/// <param name="Host">The value for the filter of deliveries; null for a destination without a host.</param>
+/// <param name="Status">The status of the sends: failed, blocked or interrupted.</param>
 public sealed record FailingDestination(string Name, string? Host, string Status, int Count)
 {
     public static IReadOnlyList<FailingDestination> Of(IEnumerable<Outcome> failures) =>
@@ -107,7 +107,7 @@ public sealed record FailingDestination(string Name, string? Host, string Status
 
     static FailingDestination From(string destination, DeliveryStatus status, int count)
     {
-        // What is emitted, streamed, mailed or stored has no host, but the kind before the colon.
+        // Emitted, streamed, mailed and stored sends have no host; the kind is before the colon.
         string? host =
             !destination.Contains("://", StringComparison.Ordinal) || !Uri.TryCreate(destination, UriKind.Absolute, out var url)
                 ? null

@@ -4,8 +4,8 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Ui;
 
-/// <summary>What a new workflow is made from.</summary>
-/// <param name="Id">A sample's folder, or <see cref="Empty"/>'s.</param>
+/// <summary>A template for a new workflow.</summary>
+/// <param name="Id">The folder of a sample, or the id of <see cref="Empty"/>.</param>
 internal sealed record WorkflowTemplate(string Id, string Title, string About, IReadOnlyDictionary<string, string> Files)
 {
     static readonly WorkflowTemplate Empty = new(
@@ -37,7 +37,7 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
 
     public static string Default => Empty.Id;
 
-    /// <summary>The empty one, and the samples that came along with this program.</summary>
+    /// <summary>The empty template, and the samples included in this program.</summary>
     public static IReadOnlyList<WorkflowTemplate> All() =>
         !Directory.Exists(Samples.Folder)
             ? [Empty]
@@ -53,7 +53,7 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
     static string LeadingComment(string yaml) =>
         string.Join(' ', yaml.Split('\n').TakeWhile(static line => line.StartsWith('#')).Select(static line => line.Trim('#', ' ', '\r')));
 
-    /// <summary>The files under a name of their own: their triggers get new keys, and their data stores new names.</summary>
+    /// <summary>The files with a new name: triggers get new keys, and data stores new names.</summary>
     public IReadOnlyDictionary<string, string> FilesFor(string name)
     {
         var files = new Dictionary<string, string>(Files);

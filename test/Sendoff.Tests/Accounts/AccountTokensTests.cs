@@ -221,7 +221,7 @@ public sealed class AccountTokensTests : IAsyncLifetime
         Assert.Equal((RunStatus.Failed, StepStatus.Succeeded, StepStatus.Failed), (run.Status, run.Steps[0].Status, run.Steps[1].Status));
         Assert.Equal(("ConfigurationError", "SENDOFF_ACCOUNT"), (run.Error!.Name, run.Error.Code));
         Assert.Contains(
-            "the account apn_sheet1 of the app google_sheets (Sheets) has to be connected again: "
+            "the account apn_sheet1 of the app google_sheets (Sheets) must be connected again: "
                 + "invalid_grant: Token has been expired or revoked.",
             run.Error.Message
         );
@@ -307,7 +307,7 @@ public sealed class AccountTokensTests : IAsyncLifetime
             """["google_sheets","mine"]""",
             Returned(await EndOfAsync("const all = auths; return Object.keys(all).sort()", "every"), 0).GetRawText()
         );
-        Assert.Contains("has to be connected again", (await EndOfAsync("const { slack } = auths; return slack", "dead")).Run.Message);
+        Assert.Contains("must be connected again", (await EndOfAsync("const { slack } = auths; return slack", "dead")).Run.Message);
     }
 
     [Fact]

@@ -129,7 +129,7 @@ public sealed class AuthorizationsTests : IAsyncLifetime
     public async Task State_is_good_once_for_the_browser_that_began_it_and_for_its_time()
     {
         var account = await AddAsync();
-        const string refused = "This sign-in was not begun in this browser";
+        const string refused = "This sign-in was not started in this browser";
         var begun = authorizations.Begin(account, RedirectUri, Browser);
         var given = await AnswerAsync(begun);
 
@@ -178,13 +178,13 @@ public sealed class AuthorizationsTests : IAsyncLifetime
         var given = await AnswerAsync(authorizations.Begin(account, RedirectUri, Browser));
         var other = account with { Client = account.Client! with { ClientId = "another" } };
         await catalog.SaveAsync(other, Ct);
-        Assert.Equal("The account was changed or removed in the meantime. Connect it again.", (await EndAsync(given)).Fault);
+        Assert.Equal("The account was changed or deleted meanwhile. Connect it again.", (await EndAsync(given)).Fault);
         Assert.Null(catalog.Find(account.Id)!.Tokens);
 
         await catalog.SaveAsync(account, Ct);
         given = await AnswerAsync(authorizations.Begin(account, RedirectUri, Browser));
         Assert.True(await catalog.RemoveAsync(account.Id, Ct));
-        Assert.Equal("The account was changed or removed in the meantime. Connect it again.", (await EndAsync(given)).Fault);
+        Assert.Equal("The account was changed or deleted meanwhile. Connect it again.", (await EndAsync(given)).Fault);
         Assert.Empty(catalog.All);
     }
 }

@@ -56,7 +56,7 @@ public sealed class AccountTests(Site site)
         await Button(window, "Refresh My ERP").ClickAsync();
         await Expect(Entry(window)).ToContainTextAsync("invalid_grant: Token has been expired or revoked.");
         var failed = await site.Server.RunAsync(hook);
-        Assert.Contains("has to be connected again: invalid_grant", failed.Error!.Message);
+        Assert.Contains("must be connected again: invalid_grant", failed.Error!.Message);
         await Link(window, "Connect My ERP").ClickAsync();
         await Button(window, "Allow").ClickAsync();
         await Expect(Entry(window)).ToContainTextAsync("token expires");
@@ -69,7 +69,7 @@ public sealed class AccountTests(Site site)
         await other.Page.GotoAsync(asked);
         int before = provider.Requests;
         await Button(other, "Allow").ClickAsync();
-        await Expect(other.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("This sign-in was not begun in this browser");
+        await Expect(other.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("This sign-in was not started in this browser");
         Assert.Equal(before, provider.Requests);
 
         await window.Page.GotoAsync("/accounts");

@@ -280,7 +280,7 @@ public sealed class EditorTests(Site site)
         await window.Page.GetByLabel("Address").FillAsync(site.Receiver.Url + "filled");
         await window.Page.GetByLabel("level").FillAsync("loud");
         await window.Page.Keyboard.PressAsync("Tab");
-        await Expect(Said(window)).ToContainTextAsync("level is loud. It is a whole number");
+        await Expect(Said(window)).ToContainTextAsync("level is loud. Expected a whole number");
         await window.Page.GetByLabel("level").FillAsync("7");
         await window.Page.GetByLabel("kind").SelectOptionAsync("loud");
         await window.Page.GetByLabel("Event, as steps see it").FillAsync("""{"body":{"name":"Padmé"}}""");

@@ -168,7 +168,7 @@ public sealed class PageScriptTests(Site site)
         await using var server = await TestServer.StartAsync();
         await using var window = await site.OpenStrangerAsync();
         await Site.OpenAsync(window, server, "/");
-        await Expect(window.Page.Locator(".overview h1")).ToHaveTextAsync("Make a first workflow");
+        await Expect(window.Page.Locator(".overview h1")).ToHaveTextAsync("Create your first workflow");
         await server.DeployAsync("first", "export default defineComponent({ async run() {} });");
         await window.Page.GotoAsync(server.Address.ToString());
         await Expect(window.Page.Locator(".overview pre")).ToContainTextAsync("/hooks/first");

@@ -20,7 +20,7 @@ public sealed class SignInTests(Site site)
 
         await using var second = await site.OpenStrangerAsync();
         await second.Page.GotoAsync(link);
-        await Expect(second.Page.GetByRole(Microsoft.Playwright.AriaRole.Alert)).ToContainTextAsync("was used already");
+        await Expect(second.Page.GetByRole(Microsoft.Playwright.AriaRole.Alert)).ToContainTextAsync("was already used");
         Assert.Empty(window.Faults);
     }
 
@@ -31,7 +31,7 @@ public sealed class SignInTests(Site site)
         await stranger.Page.GotoAsync("/signin");
         await stranger.Page.GetByLabel("Admin token").FillAsync("not-the-token-of-this-server");
         await stranger.Page.Keyboard.PressAsync("Enter");
-        await Expect(stranger.Page.GetByRole(Microsoft.Playwright.AriaRole.Alert)).ToContainTextAsync("not this server");
+        await Expect(stranger.Page.GetByRole(Microsoft.Playwright.AriaRole.Alert)).ToContainTextAsync("not the token of this server");
 
         // With a session of its own, as it ends.
         await using var window = await site.OpenStrangerAsync();

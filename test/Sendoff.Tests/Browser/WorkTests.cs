@@ -24,7 +24,7 @@ public sealed class WorkTests(Site site)
         await Expect(window.Page).ToHaveURLAsync(new Regex("/workflows/new$"));
         await window.Page.GetByLabel("Name", new() { Exact = true }).FillAsync("notify");
         await Button(window, "Create the workflow").ClickAsync();
-        await Expect(window.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("There is a workflow “notify” already");
+        await Expect(window.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("A workflow “notify” already");
         await window.Page.GetByLabel("Name", new() { Exact = true }).FillAsync("brand new");
         await window.Page.GetByText("Contact form", new() { Exact = true }).ClickAsync();
         await Button(window, "Create the workflow").ClickAsync();
@@ -108,7 +108,7 @@ public sealed class WorkTests(Site site)
             await window.Page.GetByLabel("Name", new() { Exact = true }).FillAsync(name);
             await window.Page.GetByLabel("URL, or email addresses").FillAsync("ftp://nowhere");
             await Button(window, "Create alert").ClickAsync();
-            await Expect(window.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("It is an absolute http or https URL");
+            await Expect(window.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("Expected an absolute http or https URL");
             // What was typed is there still.
             await Expect(window.Page.GetByLabel("Name", new() { Exact = true })).ToHaveValueAsync(name);
             await window.Page.GetByLabel("URL, or email addresses").FillAsync($"{site.Receiver.Url}alert/{name}");

@@ -83,7 +83,7 @@ public sealed class DatabaseMoveTests : IDisposable
 
         var refused = await MigrateAsync();
         Assert.Equal(2, refused.ExitCode);
-        Assert.Contains("has been used by a server", refused.Error);
+        Assert.Contains("has already been used by a server", refused.Error);
     }
 
     Task<CommandResult> MigrateAsync() => SendoffCommand.RunAsync(["migrate", "--data", folder.Path, "--to", database]);
@@ -126,6 +126,6 @@ public sealed class DatabaseMoveTests : IDisposable
         var error = Assert.Throws<StoreUnavailableException>(() =>
             DatabaseMove.Run(folder.Path, database, TimeProvider.System, (_, _) => { })
         );
-        Assert.Contains("does not exist or is empty; name the data folder with --data", error.Message);
+        Assert.Contains("does not exist or is empty; set the data folder with --data", error.Message);
     }
 }

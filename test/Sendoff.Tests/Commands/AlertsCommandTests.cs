@@ -82,11 +82,11 @@ public sealed class AlertsCommandTests(SharedServer shared) : IClassFixture<Shar
     }
 
     [Theory]
-    [InlineData("add ops --on run_failed", "'type' is missing. It is one of email, webhook, slack.")]
+    [InlineData("add ops --on run_failed", "'type' is missing. Expected one of email, webhook, slack.")]
     [InlineData("add ops --type webhook --on run_failed", "'url' is missing")]
     [InlineData(
         "add ops --type webhook --url http://example.com/ --on runs",
-        "'on' has 'runs'. It is a list of run_failed, delivery_failed, backlog."
+        "'on' contains 'runs'. Expected a list of run_failed, delivery_failed, backlog."
     )]
     [InlineData("add ops --type fax --on backlog", "'type' is 'fax'")]
     [InlineData("set nothing --name x", "There is no alert 'nothing'.")]

@@ -107,16 +107,16 @@ public sealed class CommandInputTests : IDisposable
     public static TheoryData<string, string> Mistakes =>
         new()
         {
-            { "deploy @/nothing", "there is no such file or folder" },
-            { "migrate --data @/nothing --to Host=localhost", "does not exist or is empty; name the data folder with --data" },
+            { "deploy @/nothing", "this file or folder does not exist" },
+            { "migrate --data @/nothing --to Host=localhost", "does not exist or is empty; set the data folder with --data" },
             { "deploy @/latin.js", "is not UTF-8 text" },
             { "deploy @/event.json", "is not a step file" },
             { "deploy ~", "the path is empty" },
-            { "run @/nothing", "there is no such file or folder" },
-            { "run @/workflow --event @/broken.json", "neither a file nor JSON" },
+            { "run @/nothing", "this file or folder does not exist" },
+            { "run @/workflow --event @/broken.json", "neither a file nor valid JSON" },
             { "run @/workflow --event @/workflow", "is a folder; give a file" },
             { "run @/workflow --event @/latin.json", "is not UTF-8 text" },
-            { "run @/workflow --event oops", "neither a file nor JSON" },
+            { "run @/workflow --event oops", "neither a file nor valid JSON" },
             { "run @/workflow --accounts @/nothing", "--accounts" },
             { "run @/workflow --accounts @/workflow", "--accounts" },
             { "run @/workflow --secret oops", "expected NAME=VALUE" },
@@ -127,41 +127,41 @@ public sealed class CommandInputTests : IDisposable
             { "serve --listen http://localhost:1 --set Listen=http://localhost:2", "--listen: the setting Listen is set twice" },
             { "doctor --set A=1 --set A=1", "the setting A is set twice" },
             { "import @/nothing", "there is no such folder or archive" },
-            { "import @/broken.json", "is not a Pipedream project: it is a .json file. import takes a folder of GitHub sync" },
-            { "import @/workflow/step.js", "is not a Pipedream project: it is a step file. It needs no import: `sendoff deploy" },
-            { "import @/project/workflow.yaml", "it is the workflow.yaml of a workflow. Give the folder that it is in" },
+            { "import @/broken.json", "is not a Pipedream project: it is a .json file. import reads a folder of GitHub sync" },
+            { "import @/workflow/step.js", "is not a Pipedream project: it is a step file. It needs no import; run `sendoff deploy" },
+            { "import @/project/workflow.yaml", "it is the workflow.yaml of a workflow. Give the folder that contains it" },
             { "import @/project.tar.gz", "it is a gzip archive. Unpack it" },
             { "import @/cut.zip", "it is a damaged ZIP archive" },
             { "import @/nothing.txt", "is not a Pipedream project: it is empty" },
-            { "import @/empty", "is not a Pipedream project: it has no files of a workflow: neither a workflow.yaml" },
+            { "import @/empty", "is not a Pipedream project: it contains no files of a workflow: neither a workflow.yaml" },
             {
                 "import @/workflow",
                 "is not a Pipedream project: it has step.js, but neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export "
-                    + "archive). Step files need no import: `sendoff deploy"
+                    + "archive). Step files need no import; run `sendoff deploy"
             },
             { "import ~", "cannot be read" },
             { "import @/workflow --answers @/nothing", "cannot be read" },
             { "import @/workflow --answers @/workflow", "cannot be read" },
             { "import @/workflow --components @/nothing", "--components" },
-            { "import @/workflow --components @/event.json", "there is no such folder" },
-            { "types @/nothing", "there is no such folder" },
-            { "types @/event.json", "there is no such folder" },
-            { "events send a @/nothing", "there is no such file" },
+            { "import @/workflow --components @/event.json", "this folder does not exist" },
+            { "types @/nothing", "this folder does not exist" },
+            { "types @/event.json", "this folder does not exist" },
+            { "events send a @/nothing", "this file does not exist" },
             { "events send a @/workflow", "is a folder; give a file" },
             { "events send a @/latin.json", "is not UTF-8 text" },
             { "events send a @/broken.json --event", "the event is not JSON: line 1, column 2" },
             { "events send a ~", "cannot be read" },
             { "stores set a k oops", "the value is not JSON" },
             { "export har oops", "neither a run" },
-            { "deliveries resend", "give ids, or a filter" },
-            { "runs show", "give an id, or --last" },
-            { "runs show run_0000000000001 --last", "give an id, or --last" },
-            { "runs show run_0000000000001 --workflow a", "--workflow goes with --last" },
-            { "deliveries show", "give an id, or --last" },
+            { "deliveries resend", "give either ids, or a filter" },
+            { "runs show", "give either an id, or --last" },
+            { "runs show run_0000000000001 --last", "give either an id, or --last" },
+            { "runs show run_0000000000001 --workflow a", "--workflow requires --last" },
+            { "deliveries show", "give either an id, or --last" },
             { "receive --port 0", "expected a port from 1 to 65535" },
             { "receive --port 65536", "expected a port from 1 to 65535" },
             { "receive --status 99", "expected a status" },
-            { "receive --count 0", "expected a number from 1" },
+            { "receive --count 0", "expected a number, at least 1" },
             { "receive --hostile --port 65535", "cannot listen on ports" },
             { "receive --hostile --port 21999 --authority @/nothing/ca.pem", "cannot be written" },
             { "runs list --server oops", "expected a URL" },
@@ -260,15 +260,15 @@ public sealed class CommandInputTests : IDisposable
     [InlineData(
         "none",
         "no token: there is no @/data/admin-token. Set one with --token or SENDOFF_TOKEN, "
-            + "or run the command in the folder where the server was started"
+            + "or run the command in the folder in which the server was started"
     )]
     [InlineData("unreadable", "no token: @/data/admin-token cannot be read by this user. Set one with --token or SENDOFF_TOKEN")]
     [InlineData(
         "another",
         "the server does not accept the token in @/data/admin-token: it has another data directory, or Auth:Token is set. Set one"
     )]
-    [InlineData("variable", "the server does not accept the token of SENDOFF_TOKEN;")]
-    [InlineData("option", "the server does not accept the token of --token;")]
+    [InlineData("variable", "the server does not accept the token from SENDOFF_TOKEN;")]
+    [InlineData("option", "the server does not accept the token from --token;")]
     public async Task A_token_that_is_missing_or_refused_is_told_by_where_it_was_looked_for(string token, string says)
     {
         await using var server = Receiver.Answering("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n");

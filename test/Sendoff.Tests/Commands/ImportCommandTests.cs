@@ -44,7 +44,7 @@ public sealed class ImportCommandTests : ImportRig
         Assert.Equal(["csv-p_1: needs_answer"], Verdicts(report));
         string remarks = Remarks(report[0]);
         Assert.Contains(
-            "the code reads the workflow's attachment prices.csv, which the project does not hold; "
+            "the code reads the workflow's attachment prices.csv, which the project does not contain; "
                 + "download it from Pipedream into csv-p_1/attachments/prices.csv",
             remarks
         );
@@ -103,8 +103,8 @@ public sealed class ImportCommandTests : ImportRig
         Assert.Contains("sendoff accounts connect slack_v2", remarks);
         Assert.Contains("--field oauth_access_token, a bot token (xoxb-…) of your own Slack app", remarks);
         Assert.Contains("sendoff secrets set TEAM", remarks);
-        Assert.Contains("the data store ds_1 begins empty", remarks);
-        Assert.Contains("the step uses the registry action google_sheets-add-single-row@2.1.2, whose code no source has", remarks);
+        Assert.Contains("the data store ds_1 is empty at first", remarks);
+        Assert.Contains("the step uses the registry action google_sheets-add-single-row@2.1.2, and no source has its code", remarks);
 
         string answers = Path.Combine(folder.Path, "answers.yaml");
         File.WriteAllText(answers, "digest-p_1: { trigger: { type: http, key: digest }, actions: { row: ./row/entry.js } }");
@@ -182,7 +182,7 @@ public sealed class ImportCommandTests : ImportRig
     }
 
     [Theory]
-    [InlineData("nothing here", null, "there is no such folder")]
+    [InlineData("nothing here", null, "this folder does not exist")]
     [InlineData("", "notes.txt", "is not a Pipedream project")]
     public async Task What_is_no_project_is_one_clear_line(string below, string? file, string expected)
     {

@@ -89,8 +89,8 @@ public sealed class ImportRegistryTests : ImportRig
         Assert.DoesNotContain("scripts", Copied("chat/package.json"), StringComparison.Ordinal);
         string said = Remarks(report);
         Assert.Contains("send: the registry action chat-send-text@1.2.3 is copied from the folder ", said);
-        Assert.Contains("to registry/chat, with the files that it imports (version 1.2.3); not in npm: --no-npm was given", said);
-        Assert.Contains("under its source-available license: it is copied from your own source, and is not part of Sendoff", said);
+        Assert.Contains("to registry/chat, with the files that it imports (version 1.2.3); not in npm: disabled by --no-npm", said);
+        Assert.Contains("under its source-available license; it is copied from your own source and is not part of Sendoff", said);
         Assert.Contains("sendoff accounts connect chat --id apn_1 --field bot_token", said);
     }
 
@@ -100,7 +100,7 @@ public sealed class ImportRegistryTests : ImportRig
         AddWorkflow("chat-send-text@0.0.9");
         AddChat();
 
-        Assert.Contains("; the copy has version 1.2.3, the workflow asks for 0.0.9", Remarks(await ReportAsync("--components", Checkout)));
+        Assert.Contains("; the copy has version 1.2.3, the workflow uses 0.0.9", Remarks(await ReportAsync("--components", Checkout)));
     }
 
     [Fact]
@@ -166,15 +166,15 @@ public sealed class ImportRegistryTests : ImportRig
     public static TheoryData<string, string> Outside =>
         new()
         {
-            { "import x from \"../../../../../etc/x.mjs\";", "imports '../../../../../etc/x.mjs', which is outside of its source" },
-            { "import x from \"/etc/passwd\";", "imports '/etc/passwd', which is outside of its source" },
-            { "import x from \"file:///etc/passwd\";", "which is outside of its source" },
-            { "import x from \"../../missing.mjs\";", "imports '../../missing.mjs', which the source does not have" },
-            { "import x from \"../../link.mjs\";", "chat/link.mjs is, or is in, a symbolic link" },
-            { "import x from \"../../linked/x.mjs\";", "chat/linked/x.mjs is, or is in, a symbolic link" },
+            { "import x from \"../../../../../etc/x.mjs\";", "imports '../../../../../etc/x.mjs', which is outside the source" },
+            { "import x from \"/etc/passwd\";", "imports '/etc/passwd', which is outside the source" },
+            { "import x from \"file:///etc/passwd\";", "which is outside the source" },
+            { "import x from \"../../missing.mjs\";", "imports '../../missing.mjs', which does not exist in the source" },
+            { "import x from \"../../link.mjs\";", "chat/link.mjs is a symbolic link or is inside one" },
+            { "import x from \"../../linked/x.mjs\";", "chat/linked/x.mjs is a symbolic link or is inside one" },
             { "import x from \"../../large.mjs\";", "chat/large.mjs has more than 1,048,576 bytes" },
             { "import x from \"../../many.mjs\";", "it has more than 200 files" },
-            { "import x from \"../../.git/x.mjs\";", "which the source does not have" },
+            { "import x from \"../../.git/x.mjs\";", "which does not exist in the source" },
             { "import x from \"../../latin.mjs\";", "chat/latin.mjs is not UTF-8 text" },
         };
 
@@ -215,7 +215,7 @@ public sealed class ImportRegistryTests : ImportRig
         Assert.Equal("needs_answer", report.GetProperty("verdict").GetString());
         string said = Remarks(report);
         Assert.Contains(
-            "the step uses the registry action chat-fly@1.0.0, whose code no source has: npm: --no-npm was given; --components: ",
+            "the step uses the registry action chat-fly@1.0.0, and no source has its code: npm: disabled by --no-npm; --components: ",
             said
         );
         Assert.Contains(
@@ -265,7 +265,7 @@ public sealed class ImportRegistryTests : ImportRig
         );
         Assert.Contains(
             "is copied from Pipedream's API to registry/chat, with the files that it imports; the copy has version 1.2.4, "
-                + "the workflow asks for 1.2.3",
+                + "the workflow uses 1.2.3",
             Remarks(report)
         );
         Assert.Contains("key: \"chat-send-text\"", Copied("chat/actions/send-text/send-text.mjs"), StringComparison.Ordinal);
@@ -276,13 +276,13 @@ public sealed class ImportRegistryTests : ImportRig
     [InlineData(404, "{}", "it has no component with this key (404)")]
     [InlineData(401, "{}", "it refused the key in PIPEDREAM_API_KEY (401)")]
     [InlineData(302, "{}", "it responded with 302")]
-    [InlineData(200, "<html>", "its answer is not JSON")]
-    [InlineData(200, "[]", "its answer is not a JSON object")]
-    [InlineData(200, "{\"data\":{\"code\":null}}", "its answer has no code")]
+    [InlineData(200, "<html>", "its response is not JSON")]
+    [InlineData(200, "[]", "its response is not a JSON object")]
+    [InlineData(200, "{\"data\":{\"code\":null}}", "its response contains no code")]
     [InlineData(
         200,
         "{\"data\":{\"code\":\"import a from '../../chat.app.mjs'\"}}",
-        "its code imports '../../chat.app.mjs', a file that the API does not give"
+        "its code imports '../../chat.app.mjs', a file that the API does not return"
     )]
     public async Task What_Pipedreams_API_does_not_give_is_said(int status, string body, string says)
     {
@@ -300,13 +300,13 @@ public sealed class ImportRegistryTests : ImportRig
         await using var api = Sink.Start(body: new string(' ', 4 * 1024 * 1024 + 1));
         (Environment["PIPEDREAM_API_KEY"], Environment["PIPEDREAM_API_URL"]) = ("pd-key", api.Url);
 
-        Assert.Contains("Pipedream's API: its answer has more than 4,194,304 bytes", Remarks(await ReportAsync()));
+        Assert.Contains("Pipedream's API: its response has more than 4,194,304 bytes", Remarks(await ReportAsync()));
     }
 
     [Theory]
-    [InlineData("http://192.0.2.1", "pd-key", "give an https:// URL: the key is sent to it")]
+    [InlineData("http://192.0.2.1", "pd-key", "give an https:// URL, because the key is sent to it")]
     [InlineData("nowhere", "pd-key", "PIPEDREAM_API_URL is 'nowhere'")]
-    [InlineData("", "pd key", "PIPEDREAM_API_KEY has characters that no key has")]
+    [InlineData("", "pd key", "PIPEDREAM_API_KEY contains characters that are not valid in a key")]
     public async Task A_key_is_sent_over_TLS_only(string url, string key, string says)
     {
         AddWorkflow("chat-send-text@1.2.3");

@@ -139,7 +139,7 @@ public sealed class ImportTriggersTests : ImportRig
                 + "with an OAuth client of your own at Google",
             Remarks(report[0])
         );
-        Assert.Contains("asked for with a: ", Remarks(report[1]));
+        Assert.Contains("as for a: ", Remarks(report[1]));
         Assert.Contains("sendoff accounts connect google_sheets --id apn_B --field api_key", Remarks(report[2]));
         Assert.DoesNotContain("FIELD", Remarks(report[2]));
     }
@@ -178,7 +178,7 @@ public sealed class ImportTriggersTests : ImportRig
         var report = (await ReportAsync()).EnumerateArray().ToDictionary(static one => one.GetProperty("folder").GetString()!);
 
         Assert.Contains("the export is truncated (bytes)", Remarks(report["manifest.json"]));
-        Assert.Contains("does not hold the workflow: never deployed", Remarks(report["Idle"]));
+        Assert.Contains("does not contain the workflow: never deployed", Remarks(report["Idle"]));
         Assert.Contains("does not hold the workflow: export limit", Remarks(report["Over"]));
         Assert.False(Directory.Exists(Path.Combine(Target, "Idle")));
         string said = Remarks(report["Digest"]),

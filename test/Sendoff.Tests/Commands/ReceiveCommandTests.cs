@@ -34,6 +34,6 @@ public sealed class ReceiveCommandTests
         Assert.Contains("#1  POST /two-lengths HTTP/1.1\n", printed.ReplaceLineEndings("\n"));
         Assert.Contains("#2  POST /cookies HTTP/1.1\n", printed.ReplaceLineEndings("\n"));
         Assert.StartsWith("-----BEGIN CERTIFICATE-----", File.ReadAllText(authority));
-        Assert.Equal((0, "Ctrl+C ends it"), (process.ExitCode, (await errors).Trim()));
+        Assert.Equal((0, "Press Ctrl+C to stop"), (process.ExitCode, (await errors).Trim()));
     }
 }

@@ -290,9 +290,9 @@ public sealed class RunCommandTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("nowhere.mjs", "there is no such file or folder")]
+    [InlineData("nowhere.mjs", "this file or folder does not exist")]
     [InlineData("notes.txt", "is not a step file")]
-    [InlineData("step.js --event {oops", "neither a file nor JSON")]
+    [InlineData("step.js --event {oops", "neither a file nor valid JSON")]
     [InlineData("step.js --timeout soon", "expected a duration")]
     [InlineData("step.js --secret nothing", "expected NAME=VALUE")]
     [InlineData("step.js --accounts nowhere.json", "--accounts nowhere.json: Could not find file")]

@@ -92,7 +92,7 @@ public sealed class ServeCommandTests
 
         string[] lines = result.Error.Split('\n');
         Assert.StartsWith("sendoff: starting with data in ", lines[0]);
-        Assert.Matches(@"^sendoff: fetching Node\.js \(node-.*\) with npm, about 52 MB; later starts have it$", lines[1]);
+        Assert.Matches(@"^sendoff: fetching Node\.js \(node-.*\) with npm, about 52 MB, for the first start only$", lines[1]);
         Assert.Contains("the registry is away", result.Error);
         Assert.Equal(2, result.ExitCode);
     }
@@ -113,7 +113,7 @@ public sealed class ServeCommandTests
     )]
     [InlineData(
         "Egress:Addresses=localhost",
-        "the setting Egress:Addresses is 'localhost'; expected a comma-separated list of this machine's IP addresses"
+        "the setting Egress:Addresses is 'localhost'; expected a comma-separated list of complete IP addresses of this machine"
     )]
     [InlineData(
         "Egress:Workflows:orders:Deny=10.0.0.1/8",
@@ -130,10 +130,10 @@ public sealed class ServeCommandTests
     [Theory]
     [InlineData(
         "Listen=https://127.0.0.1:5181",
-        "cannot listen on https://127.0.0.1:5181: https needs a certificate; set Tls:Certificate and Tls:Key"
+        "cannot listen on https://127.0.0.1:5181: https requires a certificate; set Tls:Certificate and Tls:Key"
     )]
     [InlineData("Listen=http://nobody.invalid:5181", "the host name 'nobody.invalid' cannot be resolved")]
-    [InlineData("Listen=http://unix:/nowhere/http.sock", "there is no folder /nowhere")]
+    [InlineData("Listen=http://unix:/nowhere/http.sock", "the folder /nowhere")]
     [InlineData("Hooks:PublicUrl=https://hooks.example.com", "Also set PublicUrl, the host of the web UI")]
     public async Task What_cannot_be_listened_on_stops_the_start(string setting, string says)
     {

@@ -165,7 +165,7 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
         Assert.Equal((0, $"Resent {ids[0]}\nResent {ids[2]}\n2 resent, 0 skipped\n", ""), (both.ExitCode, both.Output, both.Error));
         Assert.Equal((0, $"Resent {ids[1]}\n"), (one.ExitCode, one.Output));
         Assert.Equal(
-            (2, $"Resent {ids[1]}\nSkipped dlv_0000000000001: there is no such delivery\n1 resent, 1 skipped\n"),
+            (2, $"Resent {ids[1]}\nSkipped dlv_0000000000001: it does not exist\n1 resent, 1 skipped\n"),
             (unknown.ExitCode, unknown.Output)
         );
         await receiver.WaitForRequestsAsync(7);
@@ -212,14 +212,14 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
     }
 
     [Theory]
-    [InlineData("resend", "give ids, or a filter")]
-    [InlineData("resend dlv_0000000000001 --status failed", "give ids, or a filter")]
+    [InlineData("resend", "give either ids, or a filter")]
+    [InlineData("resend dlv_0000000000001 --status failed", "give either ids, or a filter")]
     [InlineData("resend --status broken", "'status' is 'broken'")]
     [InlineData("resend --since yesterday", "'since' is 'yesterday'")]
     [InlineData("resend nonsense", "is not the id of a delivery")]
     [InlineData("resend --status captured", "A filter cannot resend captured deliveries")]
-    [InlineData("resend --captured --status failed", "--captured takes one id")]
-    [InlineData("resend dlv_0000000000001 dlv_0000000000002 --captured", "--captured takes one id")]
+    [InlineData("resend --captured --status failed", "--captured requires one id")]
+    [InlineData("resend dlv_0000000000001 dlv_0000000000002 --captured", "--captured requires one id")]
     public async Task A_resend_that_is_unclear_sends_nothing_and_ends_with_2(string args, string says)
     {
         var result = await CallAsync(["deliveries", .. args.Split(' ')]);

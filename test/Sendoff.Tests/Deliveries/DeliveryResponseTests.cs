@@ -416,8 +416,8 @@ public sealed class DeliveryResponseTests
     [Theory]
     [InlineData("\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "it does not begin with HTTP/1.1")]
     [InlineData("\nHTTP/1.1 200 OK\r\n\r\n", "it does not begin with HTTP/1.1")]
-    [InlineData("\r\n", "closed the connection in mid-headers")]
-    [InlineData("\r", "closed the connection in mid-headers")]
+    [InlineData("\r\n", "closed the connection in the middle of the headers")]
+    [InlineData("\r", "closed the connection in the middle of the headers")]
     [InlineData("\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0d", "the receiver speaks HTTP/2 only")]
     [InlineData("\x15\x03\x01\0\x02\x02F", "the receiver expects TLS; perhaps the URL should begin with https://")]
     public async Task What_begins_otherwise_is_named(string response, string says) =>

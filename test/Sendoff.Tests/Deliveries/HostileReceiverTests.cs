@@ -73,7 +73,7 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
     [InlineData("slow-dns", "^timed out after 3,000 ms while resolving slow.invalid$")]
     [InlineData("tls-stalled", "^timed out after 3,000 ms while making a TLS session with 127.0.0.1$")]
     [InlineData("tls-wrong-host", "wrong host: the certificate is for other.invalid, not for 127.0.0.1$")]
-    [InlineData("kept-close", "^the receiver closed the connection before it answered on a kept-alive connection$")]
+    [InlineData("kept-close", "^the receiver closed the connection before it responded on a kept-alive connection$")]
     [InlineData(
         "length-too-large",
         @"^the receiver closed the connection before the response body was complete \(5 of 100 bytes received\)$"
@@ -131,14 +131,14 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
             `--authority FILE` writes its certificate; set `SSL_CERT_FILE=FILE` in Sendoff's environment to
             trust it. `slow-dns` needs a resolver that does not respond, so only the tests include it.
 
-            Times are for the default deadline. "Body cut" is `truncated: true`: Sendoff reads at most 10 MiB of
+            Times are for the default deadline. "Body truncated" is `truncated: true`: Sendoff reads at most 10 MiB of
             a body and keeps 64 KiB.
 
             """.ReplaceLineEndings("\n")
         );
         foreach (var group in HostileBehaviours.Groups)
         {
-            text.Append($"\n## {group.Title}\n| path | the receiver | Sendoff reports | connection | in |\n|---|---|---|---|---|\n");
+            text.Append($"\n## {group.Title}\n| path | the receiver | Sendoff reports | connection | duration |\n|---|---|---|---|---|\n");
             foreach (var behaviour in group.Behaviours)
             {
                 var report = deliveries[behaviour].Report;

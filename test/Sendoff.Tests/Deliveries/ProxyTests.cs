@@ -130,8 +130,8 @@ public sealed class ProxyTests
 
     [Theory]
     [InlineData("HTTP/1.1 407 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "requires a user and a password (407)")]
-    [InlineData("HTTP/1.1 403 No\r\n\r\n", AttemptErrorCode.ProxyFailed, "does not allow a connection to 8.8.8.8:80: it answered 403")]
-    [InlineData("HTTP/1.1 500 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "it answered 500")]
+    [InlineData("HTTP/1.1 403 No\r\n\r\n", AttemptErrorCode.ProxyFailed, "does not allow a connection to 8.8.8.8:80: it responded with 403")]
+    [InlineData("HTTP/1.1 500 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "it responded with 500")]
     [InlineData("HTTP/1.1 503 hunter2\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
     [InlineData("HTTP/1.1 503 Busy\r\nRetry-After: 5\r\n\r\n", AttemptErrorCode.ProxyFailed, "has no room for a connection to 8.8.8.8:80")]
     [InlineData(
@@ -167,7 +167,7 @@ public sealed class ProxyTests
     [InlineData(
         "HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CANNOT_FORWARD 0\r\n\r\n",
         AttemptErrorCode.ProxyFailed,
-        "refused to connect to 8.8.8.8:80: it answered 503"
+        "refused to connect to 8.8.8.8:80: it responded with 503"
     )]
     [InlineData(
         "HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\n\r\n",
@@ -182,7 +182,7 @@ public sealed class ProxyTests
     [InlineData(
         "HTTP/1.1 407 Request rejected by proxy\r\nX-Smokescreen-Error: Egress proxying is denied to host '8.8.8.8:80': hunter2.\r\n\r\n",
         AttemptErrorCode.ProxyFailed,
-        "does not allow a connection to 8.8.8.8:80: it answered 407"
+        "does not allow a connection to 8.8.8.8:80: it responded with 407"
     )]
     [InlineData(
         "HTTP/1.1 502 Bad gateway\r\nX-Smokescreen-Error: Failed to connect to remote host: dial tcp 8.8.8.8:80: connect: "
@@ -220,7 +220,7 @@ public sealed class ProxyTests
     [InlineData(
         "HTTP/1.1 502 x\r\nProxy-Status: edge; error=proxy_internal_error\r\n\r\n",
         AttemptErrorCode.ProxyFailed,
-        "refused to connect to 8.8.8.8:80: it answered 502"
+        "refused to connect to 8.8.8.8:80: it responded with 502"
     )]
     [InlineData(
         "HTTP/1.1 502 x\r\nProxy-Status: edge; error=destination_ip_prohibited\r\n\r\n",
@@ -232,13 +232,13 @@ public sealed class ProxyTests
         AttemptErrorCode.ConnectFailed,
         "no connection to 8.8.8.8:80"
     )]
-    [InlineData("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\n\r\n", AttemptErrorCode.ProxyFailed, "it answered 302")]
+    [InlineData("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\n\r\n", AttemptErrorCode.ProxyFailed, "it responded with 302")]
     [InlineData("HTTP/1.1 502 Bad Gateway\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
     [InlineData("HTTP/1.1 504 Late\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
     [InlineData("HTTP/1.1 20 OK\r\n\r\n", AttemptErrorCode.ProxyFailed, "not HTTP/1.1")]
     [InlineData("SSH-2.0-OpenSSH_9.9\r\n", AttemptErrorCode.ProxyFailed, "not HTTP/1.1")]
-    [InlineData("HTTP/1.1 200 OK\r\nx: y\r\n", AttemptErrorCode.ProxyFailed, "closed the connection before it answered")]
-    [InlineData("", AttemptErrorCode.ProxyFailed, "closed the connection before it answered")]
+    [InlineData("HTTP/1.1 200 OK\r\nx: y\r\n", AttemptErrorCode.ProxyFailed, "closed the connection before it responded")]
+    [InlineData("", AttemptErrorCode.ProxyFailed, "closed the connection before it responded")]
     public async Task Each_answer_to_CONNECT_is_told_as_what_it_is(string answer, AttemptErrorCode code, string says)
     {
         await using var proxy = TestProxy.Answering(answer);
@@ -262,7 +262,7 @@ public sealed class ProxyTests
     [InlineData(6, AttemptErrorCode.ConnectUnreachable, "TTL expired")]
     [InlineData(7, AttemptErrorCode.ProxyFailed, "does not know the command")]
     [InlineData(8, AttemptErrorCode.ProxyFailed, "cannot connect to addresses like 8.8.8.8")]
-    [InlineData(99, AttemptErrorCode.ProxyFailed, "it answered 99")]
+    [InlineData(99, AttemptErrorCode.ProxyFailed, "it responded with 99")]
     public async Task Each_reply_of_SOCKS_is_told_as_what_it_is(byte reply, AttemptErrorCode code, string says)
     {
         await using var proxy = TestProxy.Socks(reply: reply);

@@ -88,7 +88,7 @@ public sealed class ImportedActionTests : PackageRig
         );
         Assert.Contains(
             "part: the registry action chat-part@0.1.9 is copied from the npm package @pipedream/chat 0.5.0 to registry/chat, "
-                + "with the files that it imports; the copy has version 0.2.0, the workflow asks for 0.1.9",
+                + "with the files that it imports; the copy has version 0.2.0, the workflow uses 0.1.9",
             said
         );
     }

@@ -186,7 +186,7 @@ public sealed class PackageLimitTests : PackageRig
             "step.mjs",
             1,
             19,
-            "npm did not start in its sandbox this time"
+            "npm did not start in its sandbox"
         );
         Assert.DoesNotContain(server.Logs, line => line.Contains("without a sandbox"));
 

@@ -254,7 +254,7 @@ public sealed class PackageTests : PackageRig
             "step.mjs",
             1,
             15,
-            "npm cannot reach its registry (ECONNREFUSED)"
+            "npm cannot connect to its registry (ECONNREFUSED)"
         );
         registry = null!;
     }
@@ -269,7 +269,7 @@ public sealed class PackageTests : PackageRig
             "step.mjs",
             1,
             15,
-            "the packages take more than 50,000 bytes"
+            "the packages use more than 50,000 bytes"
         );
 
         await StartAsync(new EngineLimits { PackagesTimeout = TimeSpan.FromMilliseconds(1) });
@@ -350,7 +350,7 @@ public sealed class PackageTests : PackageRig
             11,
             "the package '@acme/shop' has no version '9'"
         );
-        AssertAt(await ProblemAsync(Workflow("", "npm:@acme/shop")), "workflow.yaml", 4, 11, "names no file of an npm package");
+        AssertAt(await ProblemAsync(Workflow("", "npm:@acme/shop")), "workflow.yaml", 4, 11, "is not a file of an npm package");
     }
 
     [Fact]

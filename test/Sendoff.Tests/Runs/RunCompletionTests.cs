@@ -418,7 +418,7 @@ public sealed class RunCompletionTests : IDisposable
         await gate.WaitForRequestsAsync(1);
         await rig.StopAsync(new CancellationToken(true));
         var told = await Assert.ThrowsAsync<StoreUnavailableException>(() => run.Response.WithinLimitAsync());
-        Assert.Contains("runs again after the next start", told.Message);
+        Assert.Contains("the run starts again after the next start", told.Message);
     }
 
     [Fact]
@@ -437,7 +437,7 @@ public sealed class RunCompletionTests : IDisposable
         var run = await accepting.WithinLimitAsync();
         Assert.True(run.Response.IsFaulted, "the caller waits for the end of the run before");
         var told = await Assert.ThrowsAsync<StoreUnavailableException>(() => run.Response);
-        Assert.Contains("runs again after the next start", told.Message);
+        Assert.Contains("the run starts again after the next start", told.Message);
     }
 
     [Fact]

@@ -318,9 +318,9 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
 
     [Theory]
     [InlineData("TOKEN", """{"value":"abc"}""", "shorter than 4 characters")]
-    [InlineData("1TOKEN", """{"value":"abcdef"}""", "cannot be a name")]
+    [InlineData("1TOKEN", """{"value":"abcdef"}""", "is not a valid name")]
     [InlineData("TOKEN", """{}""", "'value' is missing")]
-    [InlineData("TOKEN", """{"value":7}""", "It is a string")]
+    [InlineData("TOKEN", """{"value":7}""", "Expected a string")]
     [InlineData("TOKEN", """{"value":"abcdef","secret":"yes"}""", "true or false")]
     public async Task What_cannot_be_a_secret_is_refused_with_the_reason(string name, string body, string reason)
     {

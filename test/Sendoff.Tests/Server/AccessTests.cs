@@ -65,7 +65,7 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
         using var again = await client.GetAsync(link);
         Assert.Equal(HttpStatusCode.Unauthorized, again.StatusCode);
         Assert.False(again.Headers.Contains("set-cookie"));
-        Assert.Contains("was used already", await again.Content.ReadAsStringAsync());
+        Assert.Contains("was already used", await again.Content.ReadAsStringAsync());
     }
 
     [Fact]
@@ -140,7 +140,7 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
         using var response = await client.PostAsync("/signin", new FormUrlEncodedContent([new("token", "wrong")]));
         Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
         Assert.False(response.Headers.Contains("set-cookie"));
-        Assert.Contains("not this server", await response.Content.ReadAsStringAsync());
+        Assert.Contains("not the token of this server", await response.Content.ReadAsStringAsync());
     }
 
     [Theory]

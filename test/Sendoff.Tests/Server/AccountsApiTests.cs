@@ -106,7 +106,7 @@ public sealed class AccountsApiTests(SharedServer shared) : IClassFixture<Shared
     [Theory]
     [InlineData("{}", "'app' is missing")]
     [InlineData("""{"app":"slack"}""", "'fields' is missing")]
-    [InlineData("""{"app":"a b","fields":{"k":"value"}}""", "'app' is not a valid slug")]
+    [InlineData("""{"app":"a b","fields":{"k":"value"}}""", "'app' is not valid")]
     [InlineData("""{"app":"slack","fields":{"k":"abc"}}""", "shorter than 4 characters")]
     [InlineData("""{"app":"slack","fields":{"1k":"value"}}""", "'fields.1k' is not a valid name")]
     [InlineData("""{"app":"slack","fields":{"k":7}}""", "'fields' is an object")]
@@ -161,7 +161,7 @@ public sealed class AccountsApiTests(SharedServer shared) : IClassFixture<Shared
         Assert.Contains("redirect_uri=https%3A%2F%2Fflows.example%2Faccounts%2Fcallback", led.Headers.Location.AbsoluteUri);
         using var elsewhere = await ConnectAsync("localhost");
         Assert.Equal(HttpStatusCode.UnprocessableEntity, elsewhere.StatusCode);
-        Assert.Contains("Open this page there", await elsewhere.Content.ReadAsStringAsync(Ct));
+        Assert.Contains("Open this page at that address", await elsewhere.Content.ReadAsStringAsync(Ct));
     }
 
     [Fact]
@@ -174,6 +174,6 @@ public sealed class AccountsApiTests(SharedServer shared) : IClassFixture<Shared
         using var refused = await stranger.GetAsync("/accounts/connected?state=x&code=y", Ct);
         Assert.Equal(HttpStatusCode.Redirect, refused.StatusCode);
         using var unknown = await server.Http.GetAsync("/accounts/connected?state=x&code=y", Ct);
-        Assert.Contains("This sign-in was not begun in this browser", await unknown.Content.ReadAsStringAsync(Ct));
+        Assert.Contains("This sign-in was not started in this browser", await unknown.Content.ReadAsStringAsync(Ct));
     }
 }

@@ -73,7 +73,7 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
     }
 
     [Theory]
-    [InlineData("""{"name":"a","on":["run_failed"],"type":"webhook","url":"ftp://example.com"}""", "It is an absolute http or https URL")]
+    [InlineData("""{"name":"a","on":["run_failed"],"type":"webhook","url":"ftp://example.com"}""", "Expected an absolute http or https URL")]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"slack","url":"https://user:pass@example.com/x"}""", "without user and password")]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"slack"}""", "'url' is missing")]
     [InlineData(
@@ -82,13 +82,13 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
     )]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"email"}""", "Set Smtp:Host")]
     [InlineData("""{"name":"a","on":[],"type":"webhook","url":"https://example.com"}""", "'on' is empty")]
-    [InlineData("""{"name":"a","on":["failed"],"type":"webhook","url":"https://example.com"}""", "'on' has 'failed'")]
+    [InlineData("""{"name":"a","on":["failed"],"type":"webhook","url":"https://example.com"}""", "'on' contains 'failed'")]
     [InlineData(
         """{"name":"a","on":"run_failed","type":"webhook","url":"https://example.com"}""",
-        "'on' is a string. It is an array of strings."
+        "'on' is a string. Expected an array of strings."
     )]
-    [InlineData("""{"name":"a","on":["run_failed"],"type":"pager","url":"https://example.com"}""", "It is one of email, webhook, slack")]
-    [InlineData("""{"name":"","on":["run_failed"],"type":"webhook","url":"https://example.com"}""", "'name' has 1 to 100 characters")]
+    [InlineData("""{"name":"a","on":["run_failed"],"type":"pager","url":"https://example.com"}""", "Expected one of email, webhook, slack")]
+    [InlineData("""{"name":"","on":["run_failed"],"type":"webhook","url":"https://example.com"}""", "'name' must have 1 to 100 characters")]
     [InlineData("""{"on":["run_failed"],"type":"webhook","url":"https://example.com"}""", "'name' is missing")]
     [InlineData(
         """{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","quietSeconds":-1}""",
@@ -96,13 +96,13 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
     )]
     [InlineData(
         """{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","quietSeconds":1.5}""",
-        "'quietSeconds' is 1.5. It is a whole number."
+        "'quietSeconds' is 1.5. Expected a whole number."
     )]
     [InlineData("""{"name":"a","on":["backlog"],"type":"webhook","url":"https://example.com","backlogSeconds":0}""", "from 1 to 604800")]
     [InlineData("""{"name":"a","on":["backlog"],"type":"webhook","url":"https://example.com","backlogRuns":0}""", "'backlogRuns' is 0")]
     [InlineData(
         """{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","to":["a@example.com"]}""",
-        "'to' is of type email"
+        "'to' is only for the type email"
     )]
     [InlineData(
         """{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","mail":1}""",
@@ -125,7 +125,7 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
         await CreateAsync(server, alert);
         using var same = await server.Http.PostAsync("/api/v1/alerts", Json(alert), Ct);
         using var more = await server.Http.PostAsync("/api/v1/alerts", Json(alert.Replace("ops", "more")), Ct);
-        Assert.Contains("There is an alert 'ops' already", await same.Content.ReadAsStringAsync(Ct));
+        Assert.Contains("An alert 'ops' already exists", await same.Content.ReadAsStringAsync(Ct));
         Assert.Contains("There are 1 alerts, which is the limit", await more.Content.ReadAsStringAsync(Ct));
     }
 

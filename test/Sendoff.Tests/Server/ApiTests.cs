@@ -243,10 +243,10 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         );
 
     [Theory]
-    [InlineData("step.js/more.js", "'step.js' is a file, and the folder of another one")]
-    [InlineData("lib/{300}.js", "has a name of more than 255 bytes")]
-    [InlineData("{128é}", "has a name of more than 255 bytes")]
-    [InlineData("{128é}/a.js", "has a name of more than 255 bytes")]
+    [InlineData("step.js/more.js", "'step.js' is both a file and the folder of another file")]
+    [InlineData("lib/{300}.js", "has a name with more than 255 bytes")]
+    [InlineData("{128é}", "has a name with more than 255 bytes")]
+    [InlineData("{128é}/a.js", "has a name with more than 255 bytes")]
     public async Task Files_that_no_disk_takes_are_refused(string path, string says)
     {
         path = path.Replace("{300}", new('x', 300)).Replace("{128é}", new('é', 128));
@@ -513,7 +513,7 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         await AssertProblemAsync(
             await server.Http.PostAsync($"/api/v1/deliveries/{id}/resend?captured=please", null),
             HttpStatusCode.BadRequest,
-            "It is true or false"
+            "Expected true or false"
         );
         using var page = await server.Http.PostAsync($"/deliveries/{id}/resend", null);
         Assert.Equal(before, well.Requests.Count);
@@ -528,7 +528,7 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     [Theory]
     [InlineData("{}", "Choose deliveries")]
     [InlineData("{\"ids\":[\"run_1\"]}", "is not the id of a delivery")]
-    [InlineData("{\"ids\":\"all\"}", "'ids' is an array")]
+    [InlineData("{\"ids\":\"all\"}", "'ids' must be an array")]
     [InlineData("{\"state\":\"failed\"}", "The field 'state' is unknown")]
     [InlineData("{\"status\":7}", "'status' is a number")]
     [InlineData("nonsense", "The body is not JSON: line 1")]

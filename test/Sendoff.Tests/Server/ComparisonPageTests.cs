@@ -54,7 +54,7 @@ public sealed class ComparisonPageTests(SharedServer shared) : IClassFixture<Sha
             Assert.Contains(expected, page);
         Assert.DoesNotContain("Roll back to version 2", page);
         Assert.Contains("Nothing differs", await PageAsync("/workflows/grown/versions?from=2&to=2"));
-        Assert.Contains("There is no version <code>9</code>", await PageAsync("/workflows/grown/versions?from=9"));
+        Assert.Contains("Version <code>9</code>", await PageAsync("/workflows/grown/versions?from=9"));
         Assert.Contains("There is no draft", await PageAsync("/workflows/grown/versions?to=draft"));
         await SaveAsync("grown", "return 3;");
         Assert.Contains("The draft", await PageAsync("/workflows/grown/versions?from=1&to=draft"));
@@ -74,12 +74,12 @@ public sealed class ComparisonPageTests(SharedServer shared) : IClassFixture<Sha
     public async Task What_is_not_there_is_said()
     {
         await server.DeployAsync("there", Files("return 1;"));
-        Assert.Contains("There is no such workflow", await PageAsync("/workflows/nobody/versions", HttpStatusCode.NotFound));
+        Assert.Contains("This workflow does not exist", await PageAsync("/workflows/nobody/versions", HttpStatusCode.NotFound));
         using var answer = await server.Http.PostAsync("/workflows/there/versions/7/deploy", null);
         Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
-        Assert.Contains("There is no version 7", await answer.Content.ReadAsStringAsync());
+        Assert.Contains("Version 7", await answer.Content.ReadAsStringAsync());
         Assert.Contains(
-            "There is no such run",
+            "This run does not exist",
             await PageAsync("/runs/run_0000000000000/compare?with=run_0000000000000", HttpStatusCode.NotFound)
         );
         string run = await server.PostAsync(
@@ -87,7 +87,7 @@ public sealed class ComparisonPageTests(SharedServer shared) : IClassFixture<Sha
                 (await server.Http.GetFromJsonAsync("/api/v1/workflows/there", ApiJson.Default.WorkflowDocument))!.Triggers[0].Url!
             ).AbsolutePath
         );
-        Assert.Contains("missing in the address", await PageAsync($"/runs/{run}/compare", HttpStatusCode.NotFound));
+        Assert.Contains("missing in the URL", await PageAsync($"/runs/{run}/compare", HttpStatusCode.NotFound));
     }
 
     [Fact]

@@ -102,7 +102,7 @@ public sealed class DataDirectoryTests : IDisposable
             Ct
         );
         Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, response.StatusCode);
-        Assert.Contains("the files of the workflow cannot be laid out", await response.Content.ReadAsStringAsync(Ct));
+        Assert.Contains("the files of the workflow cannot be written", await response.Content.ReadAsStringAsync(Ct));
         File.Delete(versions);
         await server.DeployAsync("orders", new Dictionary<string, string> { ["step.js"] = "return 1" });
     }

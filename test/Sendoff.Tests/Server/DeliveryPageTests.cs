@@ -124,7 +124,7 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         await using var receiver = Sink.Start();
         await SendAsync("delivered", receiver, 2);
 
-        Assert.Contains("No matching delivery is", await PageAsync("/deliveries/resend-all?workflow=delivered"));
+        Assert.Contains("No matching delivery has the status", await PageAsync("/deliveries/resend-all?workflow=delivered"));
         Assert.Contains(
             "A filter cannot resend captured deliveries",
             await PageAsync("/deliveries/resend-all?workflow=delivered&status=captured")
@@ -133,7 +133,7 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         Assert.DoesNotContain(" checked", await PageAsync("/deliveries?workflow=delivered&select=page"));
         string confirm = await PageAsync("/deliveries/resend-all?workflow=delivered&status=succeeded");
         Assert.Contains("Resend 2 deliveries?", confirm);
-        Assert.Contains("their receivers get them a second time", confirm);
+        Assert.Contains("Their receivers will get them a second time", confirm);
         Assert.Contains(" checked", await PageAsync("/deliveries?workflow=delivered&status=succeeded&select=page"));
         Assert.Equal(2, receiver.Requests.Count);
     }

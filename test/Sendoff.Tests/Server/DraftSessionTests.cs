@@ -47,11 +47,11 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
         );
         var before = session.Files.ToDictionary();
         Assert.Contains("cannot be changed by this form", session.AddStep("b"));
-        Assert.Contains("There is a step `a` already", session.AddStep("a"));
-        Assert.Contains("cannot be a step’s name", session.AddStep("1 b"));
+        Assert.Contains("A step `a` already exists", session.AddStep("a"));
+        Assert.Contains("is not a valid step name", session.AddStep("1 b"));
         Assert.Contains("at least one step", session.RemoveStep(0));
         Assert.Contains("uses `a.js`", session.Delete("a.js"));
-        Assert.Contains("There is a file `a.js` already", session.Create("a.js"));
+        Assert.Contains("The file `a.js` already exists", session.Create("a.js"));
         Assert.Contains("is not a workflow file", session.Create("a.exe"));
         Assert.Contains("is not a workflow file", session.Create(".env.js"));
         Assert.Contains("is not inside the folder", session.Rename("a.js", "/etc/a.js"));

@@ -75,11 +75,11 @@ public sealed class ListenTests
     }
 
     [Theory]
-    [InlineData("https://127.0.0.1:0", "https needs a certificate; set Tls:Certificate")]
+    [InlineData("https://127.0.0.1:0", "https requires a certificate; set Tls:Certificate")]
     [InlineData("http://nobody.invalid:5180", "cannot be resolved")]
     [InlineData("http://198.51.100.77:5180", "198.51.100.77 is not an address of this machine")]
     [InlineData("http://localhost:0", "port 0 needs an IP address")]
-    [InlineData("http://unix:/nowhere/at/all.sock", "there is no folder /nowhere/at")]
+    [InlineData("http://unix:/nowhere/at/all.sock", "the folder /nowhere/at")]
     [InlineData("http://unix:/etc/hostname", "is not the socket of an earlier server")]
     public async Task What_cannot_be_bound_is_refused_with_why(string address, string why)
     {

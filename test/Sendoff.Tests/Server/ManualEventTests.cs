@@ -85,7 +85,7 @@ public sealed class ManualEventTests(SharedServer shared) : IClassFixture<Shared
     [Theory]
     [InlineData("by-nobody", "{}", HttpStatusCode.NotFound, "no workflow")]
     [InlineData("refusing", "{\"evnet\":1}", HttpStatusCode.BadRequest, "evnet")]
-    [InlineData("refusing", "{\"test\":1}", HttpStatusCode.BadRequest, "It is true or false")]
+    [InlineData("refusing", "{\"test\":1}", HttpStatusCode.BadRequest, "Expected true or false")]
     [InlineData("refusing", "{", HttpStatusCode.BadRequest, "not JSON")]
     public async Task A_start_by_hand_that_cannot_be_says_why(string workflow, string body, HttpStatusCode status, string says)
     {

@@ -143,7 +143,7 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         Assert.Contains("No runs yet", await PageAsync(empty, "/"));
         Assert.Contains("No deliveries yet", await PageAsync(empty, "/deliveries"));
         Assert.Contains("No workflows yet", await PageAsync(empty, "/workflows"));
-        Assert.Contains("There is no such run", await PageAsync(empty, "/runs/run_0000000000001", HttpStatusCode.NotFound));
+        Assert.Contains("This run does not exist", await PageAsync(empty, "/runs/run_0000000000001", HttpStatusCode.NotFound));
         Assert.Contains("Page not found", await PageAsync(empty, "/nowhere/at/all", HttpStatusCode.NotFound));
         empty.StoreFails = new StoreUnavailableException("the database is locked");
         Assert.Contains("the database is locked", await PageAsync(empty, "/", HttpStatusCode.ServiceUnavailable));

@@ -51,12 +51,12 @@ public sealed class PropInputTests
     }
 
     [Theory]
-    [InlineData("integer", "loud", "`p` is `loud`. It is a whole number, or a template")]
-    [InlineData("integer", "1.5", "It is a whole number")]
-    [InlineData("number", "NaN", "It is a number")]
-    [InlineData("boolean", "yes", "It is true or false")]
-    [InlineData("object", "[1]", "It is an object in JSON")]
-    [InlineData("object", "{", "It is an object in JSON")]
+    [InlineData("integer", "loud", "`p` is `loud`. Expected a whole number, or a template")]
+    [InlineData("integer", "1.5", "Expected a whole number")]
+    [InlineData("number", "NaN", "Expected a number")]
+    [InlineData("boolean", "yes", "Expected true or false")]
+    [InlineData("object", "[1]", "Expected an object in JSON")]
+    [InlineData("object", "{", "Expected an object in JSON")]
     [InlineData("integer[]", "1\nx", "`p` is `x`")]
     public void A_text_that_means_nothing_says_what_would(string type, string text, string says)
     {

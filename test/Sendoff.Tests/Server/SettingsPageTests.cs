@@ -52,7 +52,7 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
             .Value;
         Assert.Equal(HttpStatusCode.Redirect, (await PostAsync(revoke)).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, "/api/v1/runs", token)).Status);
-        Assert.Contains("may have been revoked already", (await PostAsync(revoke)).Page);
+        Assert.Contains("may have been revoked", (await PostAsync(revoke)).Page);
     }
 
     [Theory]
@@ -70,7 +70,7 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
     {
         var (status, page) = await PostAsync("/settings/tokens", ("name", "  "), ("scope", "read"));
         Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
-        Assert.Contains("says who uses the token", page);
+        Assert.Contains("Name the user of the token", page);
     }
 
     [Fact]
@@ -121,7 +121,7 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
     {
         await server.RunAsync(await server.DeployAsync("isolated", "return 1;", "step.js"));
         string page = await server.Http.GetStringAsync("/settings");
-        foreach (string expected in new[] { "Where steps run", "sandbox", "child processes refused", "Workers:Memory" })
+        foreach (string expected in new[] { "Isolation of steps", "sandbox", "child processes refused", "Workers:Memory" })
             Assert.Contains(expected, page);
     }
 
@@ -137,7 +137,7 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
     public async Task Usage_shows_compute_and_deliveries_apart_and_the_quota()
     {
         await using var limited = await TestServer.StartAsync(new() { QuotaInvocations = 1_000 });
-        Assert.Contains("Nothing ran yet", await limited.Http.GetStringAsync("/usage"));
+        Assert.Contains("No runs yet", await limited.Http.GetStringAsync("/usage"));
         await limited.RunAsync(await limited.DeployAsync("counted", "export default async () => {};"));
         string page = await limited.Http.GetStringAsync("/usage?days=7");
         Assert.Contains("counted", page);

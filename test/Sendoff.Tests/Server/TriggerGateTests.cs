@@ -148,8 +148,8 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
     }
 
     [Theory]
-    [InlineData("bearer: short", "cannot be a bearer token")]
-    [InlineData("bearer: '${1X}'", "cannot be a bearer token")]
+    [InlineData("bearer: short", "is not a valid bearer token")]
+    [InlineData("bearer: '${1X}'", "is not a valid bearer token")]
     [InlineData("rate: 10", "is not a valid rate")]
     [InlineData("rate: 0/s", "is not a valid rate")]
     public void A_mistake_in_a_token_or_rate_says_so(string options, string says)

@@ -121,7 +121,7 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
 
     [Fact]
     public async Task There_is_nothing_to_delete_of_an_unknown_workflow() =>
-        Assert.Contains("There is no such workflow", await PageAsync("/workflows/unknown/delete", HttpStatusCode.NotFound));
+        Assert.Contains("This workflow does not exist", await PageAsync("/workflows/unknown/delete", HttpStatusCode.NotFound));
 
     [Fact]
     public async Task A_workflow_is_created_from_every_template()
@@ -149,12 +149,12 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
         );
 
     [Theory]
-    [InlineData("taken", "post", "There is a workflow “taken” already")]
-    [InlineData("a/b", "post", "cannot be a workflow's name")]
+    [InlineData("taken", "post", "A workflow “taken” already")]
+    [InlineData("a/b", "post", "is not valid as a workflow's name")]
     [InlineData(" ", "post", "Give the workflow a name")]
     [InlineData("new", "post", "cannot be called “new”")]
-    [InlineData("<script>alert(1)</script>", "post", "cannot be a workflow's name")]
-    [InlineData("fine", "../..", "There is no such template")]
+    [InlineData("<script>alert(1)</script>", "post", "is not valid as a workflow's name")]
+    [InlineData("fine", "../..", "This template does not exist")]
     public async Task What_cannot_be_created_is_said_and_what_was_typed_stays(string name, string template, string expected)
     {
         await SampleRuns.DeployAsync(server.Store, "taken");

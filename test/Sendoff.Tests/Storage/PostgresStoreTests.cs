@@ -98,7 +98,7 @@ public sealed class PostgresStoreTests
         Remove(slot: 0);
 
         var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => AcceptAsync(first, workflow.Id));
-        Assert.Contains("its lease ended, and another one has taken its work over", error.Message);
+        Assert.Contains("its lease expired, and another server has taken over its work", error.Message);
         Assert.Null(await first.Servers.RenewAsync(default, Ct));
         var taken = await second.Servers.TakeOverAsync([], Ct);
         Assert.Equal(1, taken.Runs);
@@ -273,7 +273,7 @@ public sealed class PostgresStoreTests
     }
 
     [Theory]
-    [InlineData("Database=sendoff", "Database lacks Host or Database; write: Host=")]
+    [InlineData("Database=sendoff", "Database lacks Host or Database; expected: Host=")]
     [InlineData("Host=/nowhere;Database=a;Colour=blue", "Database is not a connection string of PostgreSQL: ")]
     [InlineData(
         "Host=127.0.0.1;Port=1;Database=a;Username=b",

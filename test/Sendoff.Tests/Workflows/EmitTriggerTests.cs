@@ -26,7 +26,7 @@ public sealed class EmitTriggerTests
     [Theory]
     [InlineData("{ type: emit }", "an emit trigger needs the name of the `workflow` that it listens to")]
     [InlineData("{ type: emit, workflow: orders, event: paid }", "an emit trigger has no 'event'")]
-    [InlineData("{ type: mail }", "there is no trigger type 'mail' in this version")]
+    [InlineData("{ type: mail }", "the trigger type 'mail' does not exist")]
     public void A_mistake_in_an_emit_trigger_says_what_and_where(string trigger, string message)
     {
         var problem = Assert.Single(Read(trigger).Problems);

@@ -98,32 +98,32 @@ public sealed class WorkflowReaderTests
     [InlineData("name: [a", "malformed YAML", 1)]
     [InlineData("- a\n- b", "not a YAML mapping", 1)]
     [InlineData("name: x\nsteps:\n  - uses: ./a.js", "needs a `namespace`", 3)]
-    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./gone.js", "there is no such file", 4)]
-    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ../a.js", "leaves the workflow's folder", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./gone.js", "which does not exist", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ../a.js", "is outside the workflow's folder", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: slack-send@1.0.0", "not a file of this folder", 4)]
     [InlineData(
         "name: x\nsteps:\n  - namespace: a\n    runtime: python3.12\n    uses: ./a.js",
-        "'a' is a Python step; steps are Node.js",
+        "'a' is a Python step; steps must be Node.js",
         4
     )]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a/entry.py", "'a' is a Python step", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: golang1.x\n    uses: ./a.js", "'a' is a Go step", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: cobol85\n    uses: ./a.js", "'a' is a cobol85 step", 4)]
-    [InlineData("name: a/b\nsteps:\n  - namespace: a\n    uses: ./a.js", "'a/b' cannot be a workflow's name", 1)]
+    [InlineData("name: a/b\nsteps:\n  - namespace: a\n    uses: ./a.js", "'a/b' is not valid as a workflow's name", 1)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a.js\n    disabled: yes", "`disabled` is 'yes'", 5)]
-    [InlineData("name: x\nsteps:\n  - namespace: 9a\n    uses: ./a.js", "cannot be a step's namespace", 3)]
-    [InlineData("name: x\nsteps:\n  - namespace: " + Long + "\n    uses: ./a.js", "x…' cannot be a step's namespace", 3)]
+    [InlineData("name: x\nsteps:\n  - namespace: 9a\n    uses: ./a.js", "is not valid as a step's namespace", 3)]
+    [InlineData("name: x\nsteps:\n  - namespace: " + Long + "\n    uses: ./a.js", "x…' is not valid as a step's namespace", 3)]
     [InlineData("name: x\nsettings: { timeout: soon }\nsteps:\n  - namespace: a\n    uses: ./a.js", "'soon' is not a valid timeout", 2)]
     [InlineData(
         "name: x\nsettings: { idempotency_key: maybe }\nsteps:\n  - namespace: a\n    uses: ./a.js",
-        "does not switch the idempotency-key",
+        "is not a valid value for `idempotency_key`",
         2
     )]
     [InlineData("name: x\nsettings: { tiemout: 3s }\nsteps:\n  - namespace: a\n    uses: ./a.js", "no setting 'tiemout'", 2)]
     [InlineData("name: x\ntriggers:\n  - type: smoke\nsteps:\n  - namespace: a\n    uses: ./a.js", "no trigger type 'smoke'", 3)]
     [InlineData(
         "name: x\ntriggers:\n  - { type: http, key: 'a b' }\nsteps:\n  - namespace: a\n    uses: ./a.js",
-        "cannot be a trigger's key",
+        "is not valid as a trigger's key",
         3
     )]
     [InlineData(
@@ -144,10 +144,10 @@ public sealed class WorkflowReaderTests
     [Theory]
     [InlineData(
         "tags: billing\nsteps: [ { namespace: a, uses: ./a.js } ]",
-        "`tags` is not a list of texts",
+        "`tags` is not a list of strings",
         "write a list such as `tags: [billing, nightly]`"
     )]
-    [InlineData("tags: ['']\nsteps: [ { namespace: a, uses: ./a.js } ]", "'' cannot be a tag", "use 1 to 40 characters")]
+    [InlineData("tags: ['']\nsteps: [ { namespace: a, uses: ./a.js } ]", "'' is not a valid tag", "use 1 to 40 characters")]
     [InlineData("nmae: x\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'nmae'", "did you mean `name`?")]
     [InlineData("step: []\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'step'", "did you mean `steps`?")]
     [InlineData(
@@ -210,7 +210,7 @@ public sealed class WorkflowReaderTests
     public void A_file_path_that_leaves_the_folder_is_refused()
     {
         var result = WorkflowReader.Read("x", new Dictionary<string, string> { ["../evil.js"] = "", ["a.js"] = "" });
-        Assert.Contains("leaves the workflow's folder", Assert.Single(result.Problems).Message);
+        Assert.Contains("is outside the workflow's folder", Assert.Single(result.Problems).Message);
     }
 
     [Fact]

@@ -2,8 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Sendoff.Engine.Storage.Postgres;
 
-/// <summary>The time since the machine was started, including the time in which it was suspended, which other clocks leave out: a lease
-/// ends meanwhile.</summary>
+/// <summary>The time since the machine was started, including the time during which it was suspended. Other clocks do not include that
+/// time, but a lease expires during it.</summary>
 internal static partial class BootClock
 {
     const int BootTime = 7;

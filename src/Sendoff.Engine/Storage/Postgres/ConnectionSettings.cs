@@ -5,7 +5,7 @@ namespace Sendoff.Engine.Storage.Postgres;
 /// <summary>Reads a connection string such as <c>Host=db;Database=sendoff;Username=sendoff;Password=…</c>.</summary>
 internal static class ConnectionSettings
 {
-    /// <exception cref="StoreUnavailableException">It is not one, or lacks a part.</exception>
+    /// <exception cref="StoreUnavailableException">The text is not a connection string, or lacks a part.</exception>
     public static NpgsqlConnectionStringBuilder Of(string connection)
     {
         NpgsqlConnectionStringBuilder settings;
@@ -18,9 +18,9 @@ internal static class ConnectionSettings
             throw new StoreUnavailableException($"Database is not a connection string of PostgreSQL: {error.Message}", error);
         }
         if (string.IsNullOrEmpty(settings.Host) || string.IsNullOrEmpty(settings.Database))
-            throw new StoreUnavailableException("Database lacks Host or Database; write: Host=…;Database=…;Username=…;Password=…");
+            throw new StoreUnavailableException("Database lacks Host or Database; expected: Host=…;Database=…;Username=…;Password=…");
         settings.ApplicationName ??= "Sendoff";
-        // The store keeps its few connections itself.
+        // The store has only a few connections and keeps them itself.
         settings.Pooling = false;
         settings.MaxAutoPrepare = 300;
         settings.AutoPrepareMinUsages = 2;

@@ -2,10 +2,10 @@ using Sendoff.Engine.Storage.Sql;
 
 namespace Sendoff.Engine.Storage.Postgres;
 
-/// <summary>Work whose owner is not listed: its server has ended. Any server may take it.</summary>
+/// <summary>Work whose owner is not listed, because its server has ended. Any server may take it over.</summary>
 internal static class FreeWork
 {
-    /// <summary>Rows taken at once, so that several servers share them.</summary>
+    /// <summary>Maximum number of rows taken over at once, so that several servers share the work.</summary>
     const int Most = 500;
 
     public const string IsFree = "owner NOT IN (SELECT epoch FROM servers)";
@@ -51,7 +51,7 @@ internal static class FreeWork
     static Takeover ClaimDeliveries(SqlSession session, Takeover taken)
     {
         var error = StoredJson.AttemptError(SqlStore.Interruption);
-        // Emitted and streamed events are published only once, however often they are sent.
+        // Emitted and streamed events are published only once, so they can be sent again.
         var sending = session
             .Sql(
                 $"""

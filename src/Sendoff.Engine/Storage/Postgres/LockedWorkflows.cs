@@ -2,7 +2,7 @@ using Sendoff.Engine.Storage.Sql;
 
 namespace Sendoff.Engine.Storage.Postgres;
 
-/// <summary>A workflow that a transaction uses is locked in it, so that no server deletes it before the transaction ends.</summary>
+/// <summary>Locks each workflow that a transaction uses, so that no server deletes it before the transaction ends.</summary>
 internal sealed class LockedWorkflows : LiveWorkflows
 {
     readonly Dictionary<long, bool> seen = [];

@@ -2,8 +2,8 @@ using Npgsql;
 
 namespace Sendoff.Engine.Storage.Postgres;
 
-/// <summary>This server's row among the servers that are alive. Has a connection of its own, so that a lease is renewed while other
-/// transactions wait.</summary>
+/// <summary>This server's row in the list of servers. It has a separate connection, so that the lease is renewed while other transactions
+/// wait.</summary>
 internal sealed class Membership(string connectionString, ServerIdentity identity, EngineLimits limits) : IDisposable
 {
     readonly object gate = new();
@@ -12,7 +12,7 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
     public ServerLease Lease { get; } = new(limits);
 
     /// <summary>Adds the server with the lowest free slot and a new epoch. An earlier process of the same instance has ended, so its work
-    /// becomes free.</summary>
+    /// is released.</summary>
     public void Join()
     {
         lock (gate)
@@ -66,7 +66,7 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
     {
         lock (gate)
         {
-            // From before the request on, as the database sets the end of the lease later.
+            // Taken before the request, because the database sets the end of the lease later.
             var start = BootClock.Now;
             using var command = Command(
                 """
@@ -94,8 +94,8 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
         }
     }
 
-    /// <summary>Removes servers whose lease has ended, and returns their names. An outage of the database ends all leases, so this server
-    /// must have renewed its own for the time of a whole lease. A server that is in a transaction is alive.</summary>
+    /// <summary>Removes servers whose lease has expired, and returns their names. In an outage of the database all leases expire, so this
+    /// server must first have renewed its own lease for the duration of a whole lease. A server in a transaction is alive.</summary>
     public List<string> RemoveEnded()
     {
         lock (gate)
@@ -149,7 +149,7 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
         }
     }
 
-    /// <summary>Makes this server's work free for the others.</summary>
+    /// <summary>Releases this server's work to the other servers.</summary>
     public void Leave()
     {
         lock (gate)

@@ -9,7 +9,7 @@ internal sealed class PostgresDialect(ServerRoles roles) : SqlDialect
 
     public override string Join => "JOIN";
 
-    // The planner has statistics.
+    // PostgreSQL's planner has statistics.
     public override string Index(string name) => "";
 
     public override string Like => "ILIKE";

@@ -6,13 +6,13 @@ namespace Sendoff.Engine.Storage.Postgres;
 /// <summary>Distinguishes an outage from an invalid write, and describes the outage and its remedy (G3).</summary>
 internal static class PostgresErrors
 {
-    /// <summary>Another server has taken over the work of this one.</summary>
+    /// <summary>Error code: another server has taken over the work of this server.</summary>
     public const string Fenced = "SD001";
 
-    /// <summary>The connection has not got the settings that were made when it was opened.</summary>
+    /// <summary>Error code: the connection lacks the settings that were made when it was opened.</summary>
     const string NoSettings = "SD002";
 
-    /// <summary>Two transactions were in each other's way; one of them succeeds when it is repeated.</summary>
+    /// <summary>Two transactions conflicted. One of them succeeds when it is repeated.</summary>
     public static bool IsConflict(Exception error) =>
         error
             is PostgresException
@@ -23,7 +23,7 @@ internal static class PostgresErrors
             };
 
     /// <summary>Null if the error is caused by the written data.</summary>
-    /// <param name="where">The database, without its password.</param>
+    /// <param name="where">The database without its password.</param>
     public static StoreUnavailableException? Explain(Exception error, string where) =>
         error switch
         {
@@ -31,7 +31,7 @@ internal static class PostgresErrors
             PostgresException server => Reason(server) is { } reason ? new($"the database {where} {reason}", error) : null,
             NpgsqlException or SocketException or TimeoutException or IOException or ObjectDisposedException => new(
                 $"the database {where} cannot be reached ({Innermost(error)}); "
-                    + "check that PostgreSQL runs there and accepts connections from here",
+                    + "check that PostgreSQL runs there and accepts connections from this machine",
                 error
             ),
             _ => null,
@@ -42,8 +42,8 @@ internal static class PostgresErrors
     static string? Reason(PostgresException error) =>
         error.SqlState switch
         {
-            Fenced => "lists this server no more: its lease ended, and another one has taken its work over; it joins again by itself",
-            NoSettings => "loses the settings of a connection: connect to PostgreSQL itself, not to a pooler in transaction mode",
+            Fenced => "no longer lists this server: its lease expired, and another server has taken over its work; it joins again automatically",
+            NoSettings => "loses the settings of a connection; connect to PostgreSQL directly, not to a pooler in transaction mode",
             PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
                 $"refuses the user ({error.MessageText}); check Username and Password",
             PostgresErrorCodes.InvalidCatalogName =>
@@ -51,14 +51,14 @@ internal static class PostgresErrors
             PostgresErrorCodes.InsufficientPrivilege =>
                 $"does not permit this ({error.MessageText}); make the user its owner with: ALTER DATABASE … OWNER TO …",
             PostgresErrorCodes.DiskFull or PostgresErrorCodes.OutOfMemory or PostgresErrorCodes.InsufficientResources =>
-                $"has no room ({error.MessageText}); free space, and Sendoff continues by itself",
-            PostgresErrorCodes.TooManyConnections => "has no free connection; raise max_connections: a server uses up to 7",
-            PostgresErrorCodes.ReadOnlySqlTransaction => "is a standby that cannot be written; connect to the primary",
+                $"has no space ({error.MessageText}); free space, and Sendoff continues automatically",
+            PostgresErrorCodes.TooManyConnections => "has no free connection; raise max_connections (a server uses up to 7)",
+            PostgresErrorCodes.ReadOnlySqlTransaction => "is a standby and cannot be written; connect to the primary",
             PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow =>
-                $"is not available now ({error.MessageText}); Sendoff tries again by itself",
+                $"is not available ({error.MessageText}); Sendoff retries automatically",
             "25P03" or PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled =>
-                $"took too long ({error.MessageText}); Sendoff tries again by itself",
-            ['0', '8', ..] or ['5', '7', ..] or ['5', '3', ..] or ['5', '8', ..] => $"is not available now ({error.MessageText})",
+                $"took too long ({error.MessageText}); Sendoff retries automatically",
+            ['0', '8', ..] or ['5', '7', ..] or ['5', '3', ..] or ['5', '8', ..] => $"is not available ({error.MessageText})",
             _ => null,
         };
 }

@@ -5,7 +5,7 @@ namespace Sendoff.Engine.Storage.Postgres;
 /// <summary>The servers that share a database.</summary>
 internal sealed class PostgresServers(PostgresStore store, Membership membership, ServerRoles roles) : IServers
 {
-    // Runs whose commit got no answer.
+    // Runs whose commit got no response.
     readonly ConcurrentDictionary<long, bool> doubtful = [];
     int seenOutages;
 

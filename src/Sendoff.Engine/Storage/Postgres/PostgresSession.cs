@@ -7,14 +7,14 @@ namespace Sendoff.Engine.Storage.Postgres;
 /// the next one that has a result, so that a transaction of many inserts needs few round trips.</summary>
 internal sealed class PostgresSession(string connectionString, PostgresDialect dialect, ServerLease lease) : SqlSession(dialect)
 {
-    /// <summary>More statements are not collected, so that their parameters do not take too much memory.</summary>
+    /// <summary>Maximum number of collected statements, to limit the memory for their parameters.</summary>
     const int MostPosted = 200;
 
     readonly List<NpgsqlBatchCommand> posted = [];
     NpgsqlConnection? connection;
 
-    /// <summary>Begins a transaction of this server's writes. It fails if another server has taken this one's work over, and prevents that
-    /// until it ends.</summary>
+    /// <summary>Begins a writing transaction of this server. It fails if another server has taken over this server's work, and prevents a
+    /// takeover until it ends.</summary>
     public override void Begin()
     {
         Open();
@@ -40,7 +40,7 @@ internal sealed class PostgresSession(string connectionString, PostgresDialect d
         }
         catch (NpgsqlException)
         {
-            // The connection is lost, and its transaction with it.
+            // The connection is lost, with its transaction.
             Close();
         }
     }
@@ -49,7 +49,7 @@ internal sealed class PostgresSession(string connectionString, PostgresDialect d
 
     protected override SqlStatement Prepare(string sql) => new PostgresStatement(this, sql);
 
-    /// <summary>Opens the connection if there is none.</summary>
+    /// <summary>Opens the connection if it is not open.</summary>
     public void Open()
     {
         if (IsOpen)
@@ -57,7 +57,7 @@ internal sealed class PostgresSession(string connectionString, PostgresDialect d
         Close();
         connection = new(connectionString);
         connection.Open();
-        // A server that is frozen in a transaction must not hold its locks longer than its lease.
+        // A server that is frozen in a transaction must not keep its locks longer than its lease.
         Run(new("SELECT set_config('idle_in_transaction_session_timeout', '10s', false), set_config('lock_timeout', '20s', false)"));
         Run(new($"SELECT set_config('sendoff.epoch', '{lease.Epoch}', false), set_config('sendoff.slot', '{lease.Slot}', false)"));
     }
@@ -77,11 +77,11 @@ internal sealed class PostgresSession(string connectionString, PostgresDialect d
         return command.RecordsAffected;
     }
 
-    /// <summary>Sends what was posted, and <paramref name="last"/>, whose rows are returned.</summary>
+    /// <summary>Sends the collected statements, and <paramref name="last"/>, whose rows are returned.</summary>
     public NpgsqlDataReader Flush(NpgsqlBatchCommand? last)
     {
         if (!IsOpen)
-            throw new NpgsqlException("the connection was lost in the transaction");
+            throw new NpgsqlException("the connection was lost during the transaction");
         using var batch = new NpgsqlBatch(connection);
         // A statement with rows has a result, even if there are none.
         int results = posted.Count(static command => command.CommandText.StartsWith("SELECT", StringComparison.Ordinal));
@@ -90,7 +90,7 @@ internal sealed class PostgresSession(string connectionString, PostgresDialect d
         if (last is not null)
             batch.BatchCommands.Add(last);
         posted.Clear();
-        // A synchronous call of many statements would use a thread that keeps the process alive for seconds.
+        // A synchronous call with many statements would use a thread that keeps the process alive for seconds.
         var reader = batch.BatchCommands.Count > 2 ? batch.ExecuteReaderAsync().GetAwaiter().GetResult() : batch.ExecuteReader();
         try
         {

@@ -6,7 +6,7 @@ using Sendoff.Engine.Storage.Sql;
 
 namespace Sendoff.Engine.Storage.Postgres;
 
-/// <summary>A statement with positional parameters. The server prepares it when it is used again.</summary>
+/// <summary>A statement with positional parameters. PostgreSQL prepares it when it is used again.</summary>
 internal sealed partial class PostgresStatement(PostgresSession session, string sql) : SqlStatement
 {
     readonly string text = Numbered(sql);
@@ -22,7 +22,7 @@ internal sealed partial class PostgresStatement(PostgresSession session, string 
 
     public override SqlStatement Set(long? value) => value is { } some ? Set(some) : SetNull(NpgsqlDbType.Bigint);
 
-    /// <summary>PostgreSQL has no text with the character 0; it is replaced by the symbol for it.</summary>
+    /// <summary>PostgreSQL cannot store the character 0 in text; it is replaced by its symbol.</summary>
     public override SqlStatement Set(string? value)
     {
         if (value is null)
@@ -96,7 +96,7 @@ internal sealed partial class PostgresStatement(PostgresSession session, string 
 
     public override void Dispose() { }
 
-    // Half of a surrogate pair has no UTF-8; it becomes the replacement character, as in SQLite.
+    // UTF-8 cannot represent half of a surrogate pair; it becomes the replacement character, as in SQLite.
     internal static string Storable(string value)
     {
         if (value.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))

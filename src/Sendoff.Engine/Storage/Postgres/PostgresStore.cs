@@ -6,8 +6,8 @@ namespace Sendoff.Engine.Storage.Postgres;
 
 /// <summary>The store in a PostgreSQL database, for any number of servers. All work has an owner: the epoch of a server. The first
 /// statement of each writing transaction requires that its server is still listed, and locks its row until the transaction ends; work is
-/// taken over only after the row was removed. Each statement that advances work names its owner too, as a server that has joined again must
-/// not advance the work of its former epoch (docs/decisions/0036).</summary>
+/// taken over only after the row was removed. Each statement that changes work compares its owner too, because a server that has joined
+/// again must not change work of its earlier epoch (docs/decisions/0036).</summary>
 internal sealed class PostgresStore : SqlStore
 {
     const int MostConflicts = 5;
@@ -35,12 +35,12 @@ internal sealed class PostgresStore : SqlStore
         ) => (this.where, this.membership, this.session, servers) = (where, membership, session, new(this, membership, dialect.Roles));
 
     /// <summary>Connects, upgrades the schema if necessary, and joins the other servers.</summary>
-    /// <exception cref="StoreUnavailableException">It cannot be used; the message gives the reason and the remedy.</exception>
+    /// <exception cref="StoreUnavailableException">The database cannot be used. The message gives the reason and the remedy.</exception>
     public static PostgresStore Open(string connection, ServerIdentity identity, StoreParts parts)
     {
         var settings = ConnectionSettings.Of(connection);
         string where = ConnectionSettings.Describe(settings);
-        // Its calls end well before the lease does.
+        // Its calls end well before the lease expires.
         var brief = new NpgsqlConnectionStringBuilder(settings.ConnectionString)
         {
             CommandTimeout = Math.Max(1, (int)(parts.Limits.ServerLease.TotalSeconds / 3)),
@@ -76,7 +76,7 @@ internal sealed class PostgresStore : SqlStore
         return (int)command.ExecuteScalar()!;
     }
 
-    /// <summary>Connects, and upgrades the schema if necessary. Until the connection is closed, no other server does so.</summary>
+    /// <summary>Connects, and upgrades the schema if necessary. No other server does so until the connection is closed.</summary>
     internal static NpgsqlConnection Prepare(NpgsqlConnectionStringBuilder settings, ILogger log)
     {
         var connection = new NpgsqlConnection(settings.ConnectionString);
@@ -86,7 +86,7 @@ internal sealed class PostgresStore : SqlStore
             if (connection.PostgreSqlVersion.Major < 15)
                 throw new StoreUnavailableException(
                     $"the database {ConnectionSettings.Describe(settings)} is PostgreSQL {connection.PostgreSqlVersion}; "
-                        + "Sendoff needs 15 or later"
+                        + "Sendoff requires version 15 or later"
                 );
             using (var command = new NpgsqlCommand("SELECT pg_advisory_lock(7367646601)", connection))
                 command.ExecuteNonQuery();
@@ -140,7 +140,7 @@ internal sealed class PostgresStore : SqlStore
         }
     }
 
-    // What this server has not ended is free for the others now, instead of after its lease.
+    // Releases the unfinished work of this server now, instead of when its lease expires.
     protected override ValueTask CloseAsync()
     {
         try
@@ -149,7 +149,7 @@ internal sealed class PostgresStore : SqlStore
         }
         catch (Exception error) when (Explain(error) is not null)
         {
-            // Then they wait for the end of the lease.
+            // Then other servers wait until the lease expires.
         }
         session.Dispose();
         membership.Dispose();
@@ -157,7 +157,7 @@ internal sealed class PostgresStore : SqlStore
     }
 }
 
-/// <summary>PostgreSQL reuses the space of deleted rows by itself.</summary>
+/// <summary>PostgreSQL reuses the space of deleted rows automatically.</summary>
 internal sealed class PostgresPruner(EngineLimits limits) : SqlPruner(limits)
 {
     protected override long UsedBytes(SqlSession session) => 0;

@@ -1,9 +1,9 @@
 namespace Sendoff.Engine.Storage.Postgres;
 
-/// <summary>What makes this server the owner of its work: its epoch, the slot that its ids contain, and the end of its lease.</summary>
+/// <summary>This server's ownership of work: its epoch, the slot in its ids, and the end of its lease.</summary>
 internal sealed class ServerLease(EngineLimits limits)
 {
-    // What begins must have ended before the lease has: an attempt, its record, and the difference of two clocks.
+    // Started work must end before the lease does: an attempt, its record, and the difference between two clocks.
     readonly TimeSpan margin = limits.DeliveryDeadline + TimeSpan.FromSeconds(2);
     long renewedAt;
 
@@ -13,9 +13,9 @@ internal sealed class ServerLease(EngineLimits limits)
 
     public bool MayBegin => BootClock.Now - new TimeSpan(Volatile.Read(ref renewedAt)) < limits.ServerLease - margin;
 
-    /// <summary>Call once, before any transaction: a server that joins again is a new one.</summary>
+    /// <summary>Call once, before any transaction. A server that joins again uses a new object.</summary>
     public void Take(long epoch, int slot) => (Epoch, Slot) = (epoch, slot);
 
-    /// <param name="start">When the renewal was requested, by <see cref="BootClock"/>.</param>
+    /// <param name="start">The time of the renewal request, by <see cref="BootClock"/>.</param>
     public void Renewed(TimeSpan start) => Volatile.Write(ref renewedAt, start.Ticks);
 }

@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Storage.Sql;
 
-/// <summary>The existing workflows, as the writer's transaction sees them.</summary>
+/// <summary>The existing workflows, as seen by the writer's transaction.</summary>
 internal abstract class LiveWorkflows
 {
     readonly Dictionary<long, bool> changed = [];

@@ -1,6 +1,7 @@
 namespace Sendoff.Engine.Storage.Sql;
 
-/// <summary>A time range as a range of ids, also if ids were created while the clock was ahead: later ids are above them.</summary>
+/// <summary>Converts a time range to a range of ids, even if ids were created while the clock was ahead, because later ids are
+/// higher.</summary>
 internal static class SqlMoments
 {
     /// <summary>The lowest id that a row created at this time or later can have.</summary>
@@ -10,7 +11,7 @@ internal static class SqlMoments
         long lowest = IdSequence.LowestAt(moment);
         if (From(session, lowest) is not { } first || !IsAhead(first, tolerance))
             return lowest;
-        // Ids there do not contain the right time, but grow with the times of the runs.
+        // These ids do not contain the correct time, but are ordered like the times of the runs.
         long low = first.Id,
             high = session.Sql("SELECT max(id) FROM runs").Number()!.Value + 1,
             sought = SqlTime.From(moment);
@@ -39,7 +40,7 @@ internal static class SqlMoments
 
     static long OfId(RunTime run) => SqlTime.From(IdSequence.MomentOf(run.Id));
 
-    /// <summary>Above all ids of the last run.</summary>
+    /// <summary>The lowest id after all ids of the last run.</summary>
     static long After(SqlSession session, long run) =>
         session
             .Sql(

@@ -208,10 +208,10 @@ internal abstract class SqlPruner(EngineLimits limits)
             .Run();
     }
 
-    /// <summary>Bytes that rows need.</summary>
+    /// <summary>Bytes used by rows.</summary>
     protected abstract long UsedBytes(SqlSession session);
 
-    /// <summary>Returns free space to the disk, a limited part of it.</summary>
-    /// <returns>Whether there is more.</returns>
+    /// <summary>Returns a limited part of the free space to the disk.</summary>
+    /// <returns>Whether there is more free space.</returns>
     protected abstract bool GiveBack(SqlSession session, long maxBytes);
 }

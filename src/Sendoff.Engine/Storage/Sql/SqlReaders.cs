@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Storage.Sql;
 
-/// <summary>The connections for reads, which the writer does not block.</summary>
+/// <summary>The connections for reads, which are not blocked by the writer.</summary>
 /// <param name="explain">Converts an error to an outage; null if it is not one.</param>
 internal sealed class SqlReaders(Func<SqlSession> open, int count, Func<Exception, StoreUnavailableException?> explain) : IAsyncDisposable
 {

@@ -34,7 +34,7 @@ internal abstract class SqlSession(SqlDialect dialect) : IDisposable
     /// <summary>Ends the transaction without changes, if the database has not already done so.</summary>
     public abstract void Rollback();
 
-    /// <summary>Until the end of the transaction, no other server's transaction gets past this call with the same key.</summary>
+    /// <summary>Until the end of the transaction, no other server's transaction can pass this call with the same key.</summary>
     public virtual void Serialize(long key) { }
 
     protected void Forget()
@@ -58,13 +58,14 @@ internal abstract class SqlStatement : IDisposable
 
     public abstract SqlStatement Set(string? value);
 
-    /// <summary>Empty is stored as null, which needs no byte.</summary>
+    /// <summary>Empty bytes are stored as null, which needs no space.</summary>
     public abstract SqlStatement Set(ReadOnlySpan<byte> value);
 
     /// <summary>Runs the statement and returns the number of changed rows.</summary>
     public abstract int Run();
 
-    /// <summary>Runs the statement, at the latest with the next one that has a result. An error of it fails the transaction.</summary>
+    /// <summary>Runs the statement together with the next statement that has a result, or earlier. Its error fails the
+    /// transaction.</summary>
     public abstract void Post();
 
     /// <summary>All rows. <paramref name="read"/> must not use this statement.</summary>
@@ -95,13 +96,13 @@ internal abstract class SqlStatement : IDisposable
     public abstract void Dispose();
 }
 
-/// <summary>What databases write differently.</summary>
+/// <summary>The differences between the databases.</summary>
 internal abstract class SqlDialect
 {
-    /// <summary>Joins a second table with <c>ON</c>, after the first one where the order can be given.</summary>
+    /// <summary>Joins a second table with <c>ON</c>, in this order if the database supports that.</summary>
     public abstract string Join { get; }
 
-    /// <summary>Requires an index, where the database does not choose it by itself.</summary>
+    /// <summary>Requires an index if the database would not choose it.</summary>
     public abstract string Index(string name);
 
     /// <summary>Compares text with a pattern. ASCII letters match in any case.</summary>
@@ -124,7 +125,7 @@ internal abstract class SqlDialect
     /// <summary>The key of a row of usage.</summary>
     public abstract string UsageKey { get; }
 
-    /// <summary>Restricts deliveries to those of this server, with a leading <c>AND</c>; empty if all are.</summary>
+    /// <summary>Restricts deliveries to those of this server, with a leading <c>AND</c>; empty for a single server.</summary>
     public abstract string Own { get; }
 
     /// <summary>The owner of a new delivery, as a further column with a leading comma; empty if all are this server's.</summary>

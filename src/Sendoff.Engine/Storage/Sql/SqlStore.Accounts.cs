@@ -51,7 +51,7 @@ internal abstract partial class SqlStore
             ct
         );
 
-    // They are rows of secrets that were replaced: read with them at a start, and pruned with them.
+    // Stored as rows of replaced secrets, so that they are read and pruned together.
     static void Insert(SqlSession session, IReadOnlyList<StoredSecret> replaced)
     {
         foreach (var secret in replaced)

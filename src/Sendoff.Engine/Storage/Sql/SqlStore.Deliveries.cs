@@ -324,7 +324,7 @@ internal abstract partial class SqlStore
             _ => "",
         };
 
-    /// <summary>Of the delivery d.</summary>
+    /// <summary>The last attempt of the delivery d.</summary>
     const string LastAttemptId =
         "coalesce((SELECT id FROM attempts WHERE delivery_id = d.id AND number > 1 ORDER BY number DESC LIMIT 1), d.id)";
 }

@@ -3,7 +3,7 @@ namespace Sendoff.Engine.Storage.Sql;
 /// <summary>Reads of few columns.</summary>
 internal abstract partial class SqlStore
 {
-    // A run that ends in between is then found among the ended ones.
+    // A run that ends in between is then found among the ended runs.
     public Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct) =>
         readers.ReadAsync<WorkflowId?>(
             session =>

@@ -2,7 +2,7 @@ namespace Sendoff.Engine.Storage.Sql;
 
 internal abstract partial class SqlStore
 {
-    // After a start.
+    // At a start.
 
     public Task<IReadOnlyList<QueuedRun>> ListUnfinishedRunsAsync(int limit, RunId? after, CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<QueuedRun>>(
@@ -72,7 +72,7 @@ internal abstract partial class SqlStore
 
     // Runs.
 
-    // The unfinished runs first, because a run that ends in between is then found among the others.
+    // Unfinished runs are read first, because a run that ends in between is then found among the others.
     public Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct)
     {
         var budget = new ContentBudget(limits);
@@ -168,7 +168,7 @@ internal abstract partial class SqlStore
 
     const string SuspensionColumns = "run_id, workflow_id, kind, step, until, state, callback, continued_by";
 
-    /// <summary>A run with more segments shows the deliveries of its last segments.</summary>
+    /// <summary>Maximum number of segments whose deliveries are shown, the last ones.</summary>
     const int SegmentsShown = 100;
 
     static Suspension ReadSuspension(SqlStatement row) =>

@@ -48,14 +48,14 @@ internal abstract partial class SqlStore : IStore
 
     protected Task<T> ReadAsync<T>(Func<SqlSession, T> read, CancellationToken ct) => readers.ReadAsync(read, ct);
 
-    /// <summary>A run may have been stored as this server's, although the answer was lost.</summary>
+    /// <summary>A run may have been stored with this server as its owner, although the response was lost.</summary>
     protected virtual void Doubt(RunId run) { }
 
     /// <summary>The number of outages so far.</summary>
     protected int Outages => commits.Outages;
 
     /// <summary>Throws if the database must not grow.</summary>
-    /// <param name="anew">Looks again, instead of using the last result.</param>
+    /// <param name="anew">Checks again instead of using the last result.</param>
     protected virtual void EnsureRoom(bool anew = false) { }
 
     /// <summary>After pruning, outside of a transaction.</summary>
@@ -147,7 +147,7 @@ internal abstract partial class SqlStore : IStore
     public const string IsPublished = "(destination LIKE 'emit:%' OR destination LIKE 'sse:%' OR destination LIKE 'source:%')";
 
     public static AttemptError Interruption { get; } =
-        new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped during the attempt; it may have been sent");
+        new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped during the attempt; the request may have been sent");
 
     public Task<int> InterruptSendingAsync(CancellationToken ct)
     {
@@ -258,5 +258,5 @@ internal abstract partial class SqlStore : IStore
     protected abstract ValueTask CloseAsync();
 }
 
-/// <summary>What every store is made with.</summary>
+/// <summary>Dependencies of every store.</summary>
 internal sealed record StoreParts(Concealment Concealment, IdSequence Ids, EngineLimits Limits, TimeProvider Time, ILogger Log);

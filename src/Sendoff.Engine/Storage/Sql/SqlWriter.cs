@@ -217,11 +217,11 @@ internal sealed class SqlWriter(
             .Set(run.Event.Id.Value)
             .Run();
         if (rows == 0)
-            throw new InvalidOperationException($"the event {run.Event.Id} is not stored any more, so it cannot be replayed");
+            throw new InvalidOperationException($"the event {run.Event.Id} is no longer stored, so it cannot be replayed");
     }
 
-    /// <summary>Stores a run's end once, also if the answer to an earlier commit was lost. Returns false if another server has taken the
-    /// run over.</summary>
+    /// <summary>Stores a run's end once, even if the response to an earlier commit was lost. Returns false if another server has taken over
+    /// the run.</summary>
     bool FinishOnce(FinishRunWrite write)
     {
         bool isOwn = unfinished.Finish(session, write.Run.Id.Value);
@@ -232,7 +232,7 @@ internal sealed class SqlWriter(
         return isOwn;
     }
 
-    // The ids of the deliveries tell this server's commit from that of another one.
+    // The ids of the deliveries show whether this server or another one has committed them.
     bool HasEnded(FinishRunWrite write) =>
         write.Run.Source is not null
             ? session.Sql("SELECT 1 FROM runs WHERE id = ?").Set(write.Run.Id.Value).Number() is not null
@@ -302,7 +302,7 @@ internal sealed class SqlWriter(
                 .Set(SqlTime.From(held.Until))
                 .Set(write.State)
                 .Post();
-        // A message of Sendoff itself does not count as an invocation.
+        // An alert's message does not count as an invocation.
         if (run.WorkflowId == SystemWorkflow.Alerts)
             return;
         ref var used = ref UsageOf(run.WorkflowId.Value, run.StartedAt);
@@ -339,7 +339,7 @@ internal sealed class SqlWriter(
 
     static byte[]? OrNull(ReadOnlyMemory<byte> bytes) => bytes.IsEmpty ? null : bytes.ToArray();
 
-    // If the answer to an earlier commit was lost, the deliveries may be marked already.
+    // If the response to an earlier commit was lost, the deliveries may already be marked.
     IReadOnlyList<DeliveryId> MarkSending(MarkSendingWrite write)
     {
         string sql = write.IsRepeated ? markAgain : mark;

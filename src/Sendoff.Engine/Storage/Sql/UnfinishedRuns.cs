@@ -60,6 +60,6 @@ internal abstract class UnfinishedRuns
     /// <summary>Held runs, oldest first.</summary>
     public abstract List<long> ListHeld(SqlSession session, int limit);
 
-    /// <summary>Runs of an earlier server that this one has to start, oldest first.</summary>
+    /// <summary>Runs of an earlier server that this server must start, oldest first.</summary>
     public abstract List<UnfinishedRun> ListLeft(SqlSession session, long after, int limit);
 }

@@ -3,7 +3,7 @@ using Sendoff.Engine.Storage.Sql;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>A database that no server uses, with the current schema, to be read as a whole.</summary>
+/// <summary>A database that no server uses, with the current schema, for reading all rows.</summary>
 internal sealed class SqliteSource : IDisposable
 {
     readonly FileStream processLock;
@@ -19,7 +19,7 @@ internal sealed class SqliteSource : IDisposable
 
     public IReadOnlyList<UnfinishedRun> UnfinishedRuns { get; }
 
-    /// <exception cref="StoreUnavailableException">It cannot be read, or a server uses it.</exception>
+    /// <exception cref="StoreUnavailableException">The database cannot be read, or a server uses it.</exception>
     public static SqliteSource Open(string path, TimeProvider time)
     {
         var processLock = SqliteStore.TakeLock(path);

@@ -105,7 +105,7 @@ internal sealed class SqliteStore : SqlStore
         catch (UnauthorizedAccessException error)
         {
             throw new StoreUnavailableException(
-                $"the data folder {folder} cannot be written; give Sendoff write access to it, or name another",
+                $"the data folder {folder} cannot be written; give Sendoff write access to it, or set another folder",
                 error
             );
         }
@@ -113,7 +113,7 @@ internal sealed class SqliteStore : SqlStore
         {
             throw File.Exists(file)
                 ? new($"the database {path} is in use by another Sendoff process; stop it, or set another data folder", error)
-                : new StoreUnavailableException($"the data folder {folder} cannot be written ({error.Message}); name another", error);
+                : new StoreUnavailableException($"the data folder {folder} cannot be written ({error.Message}); set another folder", error);
         }
     }
 

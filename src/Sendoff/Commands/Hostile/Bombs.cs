@@ -2,7 +2,7 @@ using System.IO.Compression;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary>Bodies of a few KiB that unfold into hundreds of MiB. Each is made once, when it is first asked for.</summary>
+/// <summary>Compressed bodies of a few KiB that decompress to hundreds of MiB. Each is created when it is first requested.</summary>
 static class Bombs
 {
     const int UnfoldedBytes = 256 * 1024 * 1024,
@@ -32,7 +32,7 @@ static class Bombs
         return bomb.ToArray();
     }
 
-    /// <summary>With the widest window that there is, 16 MiB.</summary>
+    /// <summary>With the largest possible window, 16 MiB.</summary>
     static byte[] MakeBrotli()
     {
         byte[] bomb = new byte[Mebi];

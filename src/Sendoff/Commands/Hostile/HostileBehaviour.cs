@@ -5,19 +5,19 @@ using System.Text.Json;
 namespace Sendoff.Commands.Hostile;
 
 /// <summary>The expected record of a delivery to a behaviour.</summary>
-/// <param name="Response">The status that is on record; null when there is none.</param>
+/// <param name="Response">The recorded status; null without a response.</param>
 sealed record HostileReport(DeliveryStatus Status, int? Response, AttemptErrorCode? Code = null, AttemptPhase? Phase = null)
 {
-    /// <summary>What the error's message says, where it is one of several reasons.</summary>
+    /// <summary>The reason in the error message, if the code has several reasons.</summary>
     public string? Says { get; init; }
 
-    /// <summary>Less is kept of the body than there was.</summary>
+    /// <summary>Less of the body is stored than was sent.</summary>
     public bool Truncated { get; init; }
 
     /// <summary>The body is not text, so it is stored as bytes.</summary>
     public bool AsBytes { get; init; }
 
-    /// <summary>The connection is used for the next delivery.</summary>
+    /// <summary>The connection is reused for the next delivery.</summary>
     public bool KeepsConnection { get; init; }
 
     public static HostileReport TimesOut(AttemptPhase phase, int? response = null) =>
@@ -44,50 +44,50 @@ sealed record HostileReport(DeliveryStatus Status, int? Response, AttemptErrorCo
             if (Says is not null)
                 words += $" ({Says})";
             if (Truncated)
-                words += ", body cut";
+                words += ", body truncated";
             if (AsBytes)
-                words += ", body kept as bytes";
+                words += ", body stored as bytes";
             return words;
         }
     }
 
-    /// <summary>How long it takes, in words.</summary>
-    public string Takes => Code == AttemptErrorCode.Timeout ? "5 s, the deadline" : "at once";
+    /// <summary>The duration in words.</summary>
+    public string Takes => Code == AttemptErrorCode.Timeout ? "5 s (deadline)" : "immediate";
 
     static string Name(object value) => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()!);
 }
 
-/// <summary>One thing that a receiver can do to a sender, and what Sendoff reports of it. The command offers it, the tests run it,
-/// docs/hostile-receivers.md lists it.</summary>
+/// <summary>A misbehaviour of a receiver, and the expected report of Sendoff. Used by the command, the tests and
+/// docs/hostile-receivers.md.</summary>
 /// <param name="Name">The path of its URL.</param>
-/// <param name="Does">What the receiver does.</param>
-/// <param name="Script">Does it, once a request's head has been read. The connection stays open after it, unless the script closes
+/// <param name="Does">The behaviour in words.</param>
+/// <param name="Script">Runs after the head of a request has been read. Afterwards the connection stays open, unless the script closes
 /// it.</param>
 sealed record HostileBehaviour(string Name, string Does, HostileReport Reports, Func<HostileExchange, Task> Script)
 {
     public string Method { get; init; } = "POST";
 
-    /// <summary>Bytes of the body that the behaviour is about.</summary>
+    /// <summary>Size of the request body that triggers the behaviour.</summary>
     public int RequestBytes { get; init; } = 100;
 
-    /// <summary>Ordinary exchanges on the same connection before the one that counts.</summary>
+    /// <summary>Number of normal exchanges on the same connection before the behaviour.</summary>
     public int Before { get; init; }
 
-    /// <summary>The receiver reads no more, so that it does not see the connection's end either.</summary>
+    /// <summary>The receiver stops reading, so it does not see the end of the connection.</summary>
     public bool IsDeaf { get; init; }
 
     /// <summary>A separate port; null for the shared one.</summary>
     public HostileListener? Listener { get; init; }
 
-    /// <summary>A name instead of the receiver's address. It takes a resolver that knows it.</summary>
+    /// <summary>A host name instead of the receiver's address. Requires a resolver that knows the name.</summary>
     public string? Host { get; init; }
 }
 
-/// <summary>What listens on a port that has one behaviour.</summary>
-/// <param name="Scheme">Of the URL.</param>
-/// <param name="Raw">Does it before any request is read; then the behaviour's script is not used.</param>
+/// <summary>A separate port for one behaviour.</summary>
+/// <param name="Scheme">The scheme of the URL.</param>
+/// <param name="Raw">Runs before a request is read, instead of the behaviour's script.</param>
 /// <param name="Certificate">Creates the certificate of a TLS session; null for no TLS.</param>
-/// <param name="Protocol">The only protocol that the session takes; null takes none and leaves it to the sender.</param>
+/// <param name="Protocol">The only ALPN protocol that the receiver accepts; null for none.</param>
 sealed record HostileListener(
     string Scheme,
     Func<ReceiverConnection, Task>? Raw = null,

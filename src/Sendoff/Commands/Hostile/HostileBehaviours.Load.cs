@@ -5,18 +5,18 @@ using static Sendoff.Engine.Model.AttemptPhase;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary>Too slow, and too much.</summary>
+/// <summary>Receivers that are too slow or send too much.</summary>
 static partial class HostileBehaviours
 {
     const int LargeUpload = 20_000_000;
 
     static HostileBehaviour[] Times =>
         [
-            new("silence", "reads the request and says nothing", TimesOut(Wait), x => x.ReadBodyAsync()),
+            new("silence", "reads the request and never responds", TimesOut(Wait), x => x.ReadBodyAsync()),
             new("stalled-headers", "stops in the middle of a header line", TimesOut(Wait), Respond("HTTP/1.1 200 OK\r\nx-a:")),
             new(
                 "dripping-headers",
-                "sends headers a byte at a time, without end",
+                "sends endless headers, a byte at a time",
                 TimesOut(Wait),
                 x => x.DripAsync("HTTP/1.1 200 OK\r\nx-a: ", "a")
             ),
@@ -34,30 +34,30 @@ static partial class HostileBehaviours
             ),
             new(
                 "dripping-chunks",
-                "sends chunks of a byte, slowly and without end",
+                "sends endless one-byte chunks, slowly",
                 TimesOut(Read, 200),
                 x => x.DripAsync(Chunks, "1\r\na\r\n")
             ),
-            new("unread-upload", "never reads a large upload (20 MB) and says nothing", TimesOut(Write), x => x.IgnoreAsync())
+            new("unread-upload", "neither reads a large upload (20 MB) nor responds", TimesOut(Write), x => x.IgnoreAsync())
             {
                 RequestBytes = LargeUpload,
                 IsDeaf = true,
             },
-            new("slow-dns", "has a name that the resolver never answers for", TimesOut(Dns), Respond("")) { Host = "slow.invalid" },
+            new("slow-dns", "has a name for which the resolver never responds", TimesOut(Dns), Respond("")) { Host = "slow.invalid" },
         ];
 
     static HostileBehaviour[] Sizes =>
         [
-            new("endless-body", "sends a body without end", Cut(), x => x.RespondEndlesslyAsync(Text + "\r\n", Filled(64 * 1024))),
+            new("endless-body", "sends an endless body", Cut(), x => x.RespondEndlesslyAsync(Text + "\r\n", Filled(64 * 1024))),
             new(
                 "endless-chunks",
-                "sends chunks without end",
+                "sends endless chunks",
                 Cut(),
                 x => x.RespondEndlesslyAsync(Chunks, [.. Ascii("8000\r\n"), .. Filled(0x8000), .. Ascii("\r\n")])
             ),
             new(
                 "endless-small-chunks",
-                "sends chunks of a byte without end",
+                "sends endless one-byte chunks",
                 Cut(),
                 x => x.RespondEndlesslyAsync(Chunks, Repeated("1\r\na\r\n", 8_000))
             ),
@@ -103,19 +103,19 @@ static partial class HostileBehaviours
             ),
             new(
                 "interim-storm",
-                "answers `100 Continue` without end",
+                "sends `100 Continue` endlessly",
                 Fails(InvalidResponse, Wait),
                 x => x.RespondEndlesslyAsync("", Repeated("HTTP/1.1 100 Continue\r\n\r\n", 100))
             ),
             new(
                 "endless-chunk-line",
-                "sends a chunk extension without end",
+                "sends an endless chunk extension",
                 Fails(InvalidResponse, Read, 200),
                 x => x.RespondEndlesslyAsync(Chunks + "5;", Filled(16 * 1024))
             ),
             new(
                 "endless-trailers",
-                "sends trailers without end",
+                "sends endless trailers",
                 Fails(InvalidResponse, Read, 200),
                 x => x.RespondEndlesslyAsync(Chunks + "0\r\n", Repeated("a: b\r\n", 1_000))
             ),

@@ -16,37 +16,37 @@ static partial class HostileBehaviours
         [
             Session(
                 "tls-self-signed",
-                "shows a certificate of its own making",
+                "presents a self-signed certificate",
                 "untrusted",
                 new("https", Certificate: _ => ReceiverCertificates.SelfSigned(Address))
             ),
             Session(
                 "tls-expired",
-                "shows a certificate that has expired",
+                "presents an expired certificate",
                 "expired",
                 new("https", Certificate: authority => authority.Issue(Address, expired: true))
             ),
             Session(
                 "tls-wrong-host",
-                "shows a certificate for another host",
+                "presents a certificate for another host",
                 "wrong host",
                 new("https", Certificate: authority => authority.Issue("other.invalid"))
             ),
             Session(
                 "tls-http2-only",
-                "takes HTTP/2 only (ALPN)",
+                "accepts only HTTP/2 (ALPN)",
                 "protocol",
                 new("https", Certificate: Good, Protocol: SslApplicationProtocol.Http2)
             ),
             Session(
                 "tls-plain",
-                "speaks HTTP where TLS is due",
+                "speaks HTTP on a TLS port",
                 "protocol",
                 new("https", Raw: connection => AnswerRawAsync(connection, "HTTP/1.1 400 Bad Request\r\n\r\n"))
             ),
             Raw(
                 "tls-stalled",
-                "takes the connection and never answers the handshake",
+                "accepts the connection and never responds to the handshake",
                 TimesOut(Tls),
                 new("https", connection => connection.ReadToEndAsync())
             ),
@@ -56,10 +56,10 @@ static partial class HostileBehaviours
                 Fails(ConnectionClosed, Tls),
                 new("https", connection => connection.ReadSomeAsync())
             ),
-            // RFC 8446 6: a fatal alert, which is what a TLS server says to a plain request.
+            // RFC 8446 6: a TLS server responds to a plain request with a fatal alert.
             Raw(
                 "plain-tls",
-                "speaks TLS where HTTP is due",
+                "speaks TLS on an HTTP port",
                 Fails(InvalidResponse, Wait),
                 new("http", connection => AnswerRawAsync(connection, "\u0015\u0003\u0003\0\u0002\u0002\u0046"))
             ),
@@ -74,7 +74,7 @@ static partial class HostileBehaviours
             },
             new(
                 "tls-http2-goaway",
-                "speaks HTTP/2 over TLS without having been offered it: SETTINGS, GOAWAY",
+                "speaks HTTP/2 over TLS although it was not offered: SETTINGS, GOAWAY",
                 Fails(InvalidResponse, Wait),
                 Respond(Settings + GoAway)
             )
@@ -83,7 +83,7 @@ static partial class HostileBehaviours
             },
             new(
                 "tls-http2-reset",
-                "speaks HTTP/2 over TLS without having been offered it: SETTINGS, RST_STREAM",
+                "speaks HTTP/2 over TLS although it was not offered: SETTINGS, RST_STREAM",
                 Fails(InvalidResponse, Wait),
                 Respond(Settings + ResetStream)
             )
@@ -117,7 +117,7 @@ static partial class HostileBehaviours
             Redirect("redirect-file", "to a file", 302, "file:///etc/passwd"),
             new(
                 "cookies",
-                "sets a cookie, and answers 400 if it ever comes back",
+                "sets a cookie, and responds with 400 if it comes back",
                 Answered(200),
                 x =>
                     x.RespondAsync(
@@ -143,7 +143,7 @@ static partial class HostileBehaviours
         [
             new(
                 "wrong-charset",
-                "says UTF-8 and sends Windows-1252",
+                "declares UTF-8 and sends Windows-1252",
                 Answered(200) with
                 {
                     AsBytes = true,
@@ -152,20 +152,20 @@ static partial class HostileBehaviours
             ),
             new(
                 "unknown-charset",
-                "says a charset that does not exist",
+                "declares an unknown charset",
                 Answered(200),
                 Of("text/plain; charset=nonsense", Encoding.UTF8.GetBytes("café"))
             ),
-            new("forbidden-charset", "says UTF-7", Answered(200), Of("text/plain; charset=utf-7", Encoding.UTF8.GetBytes("+AOk-"))),
+            new("forbidden-charset", "declares UTF-7", Answered(200), Of("text/plain; charset=utf-7", Encoding.UTF8.GetBytes("+AOk-"))),
             new(
                 "utf-16",
-                "sends UTF-16 and says so",
+                "sends UTF-16 and declares it",
                 Answered(200),
                 Of("text/plain; charset=utf-16", [0xff, 0xfe, .. Encoding.Unicode.GetBytes("café")])
             ),
             new(
                 "broken-utf-16",
-                "sends UTF-16 with half of a character in the middle",
+                "sends UTF-16 with half a character in the middle",
                 Answered(200) with
                 {
                     AsBytes = true,
@@ -174,31 +174,31 @@ static partial class HostileBehaviours
             ),
             new(
                 "long-utf-8",
-                "sends 96 KiB of UTF-8 whose 64 KiB end within a character",
+                "sends 96 KiB of UTF-8 with a character across the limit of 64 KiB",
                 Cut(keeps: true),
                 Of("text/plain", Encoding.UTF8.GetBytes(Many("€", 32 * 1024)))
             ),
             new(
                 "long-utf-16",
-                "sends 128 KiB of UTF-16 whose 64 KiB end within a character",
+                "sends 128 KiB of UTF-16 with a character across the limit of 64 KiB",
                 Cut(keeps: true),
                 Of("text/plain; charset=utf-16le", Encoding.Unicode.GetBytes("a" + Many("😀", 32 * 1024)))
             ),
             new(
                 "long-windows-1251",
-                "sends 50,000 bytes of Windows-1251, which are more than 64 KiB of UTF-8",
+                "sends 50,000 bytes of Windows-1251, more than 64 KiB as UTF-8",
                 Cut(keeps: true),
                 Of("text/plain; charset=windows-1251", Filled(50_000, 0xcf))
             ),
             new(
                 "false-gzip",
-                "says gzip and sends text",
+                "declares gzip and sends text",
                 Answered(200),
                 Respond(Text + "content-encoding: gzip\r\ncontent-length: 5\r\n\r\nhello")
             ),
             new(
                 "unknown-coding",
-                "says a coding that does not exist",
+                "declares an unknown content coding",
                 Answered(200),
                 Respond(Text + "content-encoding: nonsense\r\ncontent-length: 5\r\n\r\nhello")
             ),

@@ -4,14 +4,14 @@ using static Sendoff.Engine.Model.AttemptPhase;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary>Wrong framing, connections that end, and other protocols.</summary>
+/// <summary>Invalid framing, closed connections, and other protocols.</summary>
 static partial class HostileBehaviours
 {
     static HostileBehaviour[] Framings =>
         [
             new(
                 "chunk-without-size",
-                "sends a chunk whose size is no number",
+                "sends a chunk whose size is not a number",
                 Fails(InvalidResponse, Read, 200),
                 Respond(Chunks + "x\r\nhello\r\n0\r\n\r\n")
             ),
@@ -23,7 +23,7 @@ static partial class HostileBehaviours
             ),
             new(
                 "chunk-without-end",
-                "sends a chunk that is longer than it says",
+                "sends a chunk longer than its declared size",
                 Fails(InvalidResponse, Read, 200),
                 Respond(Chunks + "5\r\nhelloX\r\n0\r\n\r\n")
             ),
@@ -35,38 +35,38 @@ static partial class HostileBehaviours
             ),
             new(
                 "no-last-chunk",
-                "closes after a chunk that is not the last",
+                "closes before the last chunk",
                 Fails(ConnectionClosed, Read, 200),
                 RespondAndClose(Chunks + "5\r\nhello\r\n")
             ),
             new(
                 "length-too-large",
-                "says 100 bytes, sends 5 and closes",
+                "declares 100 bytes, sends 5 and closes",
                 Fails(ConnectionClosed, Read, 200),
                 RespondAndClose(Text + "content-length: 100\r\n\r\nhello")
             ),
             new(
                 "length-too-small",
-                "says 5 bytes and sends more",
+                "declares 5 bytes and sends more",
                 Answered(200, keeps: false),
                 Respond(Text + "content-length: 5\r\n\r\nhello and more")
             ),
             new(
                 "two-lengths",
-                "says two different lengths",
+                "declares two different lengths",
                 Fails(InvalidResponse, Wait),
                 Respond(Text + "content-length: 5\r\ncontent-length: 6\r\n\r\nhello")
             ),
             new(
                 "length-and-chunks",
-                "says a length and sends chunks",
+                "declares a length and sends chunks",
                 Answered(200, keeps: false),
                 Respond(Text + "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
             ),
-            new("negative-length", "says a length of -5", Fails(InvalidResponse, Wait), Respond(Text + "content-length: -5\r\n\r\nhello")),
+            new("negative-length", "declares a length of -5", Fails(InvalidResponse, Wait), Respond(Text + "content-length: -5\r\n\r\nhello")),
             new(
                 "bare-line-feeds",
-                "ends its header lines with a line feed alone",
+                "ends header lines with only a line feed",
                 Fails(InvalidResponse, Wait),
                 Respond("HTTP/1.1 200 OK\ncontent-length: 5\n\nhello")
             ),
@@ -90,7 +90,7 @@ static partial class HostileBehaviours
             ),
             new(
                 "body-on-head",
-                "sends a body in answer to HEAD",
+                "sends a body in response to HEAD",
                 Answered(200, keeps: false),
                 Respond(Text + "content-length: 5\r\n\r\nhello")
             )
@@ -123,7 +123,7 @@ static partial class HostileBehaviours
             ),
             new(
                 "kept-close",
-                "closes a connection that it kept as the next request arrives",
+                "closes a kept-alive connection when the next request arrives",
                 Fails(ConnectionClosed, Wait),
                 Later(RespondAndClose(""))
             )
@@ -132,7 +132,7 @@ static partial class HostileBehaviours
             },
             new(
                 "kept-reset",
-                "resets a connection that it kept as the next request arrives",
+                "resets a kept-alive connection when the next request arrives",
                 Fails(ConnectionReset, Wait),
                 Later(RespondAndReset(""))
             )
@@ -141,7 +141,7 @@ static partial class HostileBehaviours
             },
             new(
                 "early-413",
-                "answers a large upload (20 MB) with 413, unread",
+                "responds to a large upload (20 MB) with 413 without reading it",
                 Answered(413, keeps: false),
                 async x =>
                 {
@@ -155,7 +155,7 @@ static partial class HostileBehaviours
             },
             new(
                 "early-413-and-close",
-                "answers a large upload (20 MB) with 413, unread, and closes",
+                "responds to a large upload (20 MB) with 413 without reading it, and closes",
                 Answered(413, keeps: false),
                 async x =>
                 {
@@ -190,15 +190,15 @@ static partial class HostileBehaviours
         [
             new(
                 "garbage",
-                "answers a status line with a status that is no number",
+                "sends a status line whose status is not a number",
                 Fails(InvalidResponse, Wait),
                 Respond("HTTP/1.1 abc OK\r\n\r\n")
             ),
-            new("other-protocol", "answers in another protocol (SSH)", Fails(InvalidResponse, Wait), Respond("SSH-2.0-OpenSSH_9.2\r\n")),
-            new("http-0.9", "answers as HTTP/0.9, with a body alone", Fails(InvalidResponse, Wait), RespondAndClose("<html>hello</html>")),
+            new("other-protocol", "responds in another protocol (SSH)", Fails(InvalidResponse, Wait), Respond("SSH-2.0-OpenSSH_9.2\r\n")),
+            new("http-0.9", "responds as HTTP/0.9, with only a body", Fails(InvalidResponse, Wait), RespondAndClose("<html>hello</html>")),
             new(
                 "switching-protocols",
-                "switches protocols unasked",
+                "switches protocols without being asked",
                 Fails(InvalidResponse, Wait),
                 Respond("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n")
             ),

@@ -28,7 +28,7 @@ static partial class HostileBehaviours
 
     static Func<HostileExchange, Task> Respond(string response) => exchange => exchange.RespondAsync(response);
 
-    /// <param name="body">Made when it is first asked for.</param>
+    /// <param name="body">Called for the first request.</param>
     static Func<HostileExchange, Task> Respond(string head, Func<byte[]> body) =>
         exchange =>
             exchange.RespondAsync((byte[])[.. Encoding.Latin1.GetBytes($"{head}content-length: {body().Length}\r\n\r\n"), .. body()]);
@@ -37,7 +37,7 @@ static partial class HostileBehaviours
 
     static Func<HostileExchange, Task> RespondAndReset(string response) => exchange => exchange.RespondAndResetAsync(response);
 
-    /// <summary>Ordinary at first; the behaviour meets a connection that was kept.</summary>
+    /// <summary>The first exchange is normal, so that the behaviour applies to a kept-alive connection.</summary>
     static Func<HostileExchange, Task> Later(Func<HostileExchange, Task> script) =>
         exchange => exchange.Number == 1 ? exchange.RespondOrdinarilyAsync() : script(exchange);
 }

@@ -4,17 +4,18 @@ using Spectre.Console;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary><c>sendoff receive --hostile</c>: prints what there is, and each request as it comes.</summary>
+/// <summary><c>sendoff receive --hostile</c>: prints the URLs, and each request when it arrives.</summary>
 static class HostileCommand
 {
-    /// <param name="authority">Where the authority's certificate is written, so that it can be trusted; null is nowhere.</param>
-    /// <param name="count">Ends after this many requests.</param>
+    /// <param name="authority">Path of a file to which the authority's certificate is written, so that it can be trusted; null for
+    /// none.</param>
+    /// <param name="count">The receiver ends after this number of requests.</param>
     public static async Task<int> RunAsync(int port, string? authority, int count, CancellationToken ct)
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var printing = new Lock();
         int seen = 0;
-        // A behaviour behind a name takes a resolver that knows it.
+        // A behaviour with a host name requires a resolver that knows the name.
         var offered = HostileBehaviours.All.Where(behaviour => behaviour.Host is null).ToList();
         await using var receiver = Start(
             offered,
@@ -31,14 +32,14 @@ static class HostileCommand
             await WriteAsync(authority, receiver.AuthorityPem, ct);
 
         PrintList(receiver, offered);
-        Output.Progress.MarkupLine("Ctrl+C ends it");
+        Output.Progress.MarkupLine("Press Ctrl+C to stop");
         try
         {
             await Task.Delay(Timeout.Infinite, enough.Token);
         }
         catch (OperationCanceledException)
         {
-            // Asked to end.
+            // The command was stopped.
         }
         return ExitCode.Ok;
     }

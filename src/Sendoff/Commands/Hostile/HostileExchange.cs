@@ -3,10 +3,10 @@ using System.Text;
 namespace Sendoff.Commands.Hostile;
 
 /// <summary>A received request, and ways to misbehave in response.</summary>
-/// <param name="number">Of the request on its connection, from 1.</param>
+/// <param name="number">Number of the request on its connection, from 1.</param>
 sealed class HostileExchange(ReceiverConnection connection, string head, int number)
 {
-    /// <summary>A connection sends no more than this, whatever it is read by.</summary>
+    /// <summary>Maximum number of bytes sent on a connection.</summary>
     const long MaxSentBytes = 256 * 1024 * 1024;
     const string Ordinary = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok";
 
@@ -18,7 +18,7 @@ sealed class HostileExchange(ReceiverConnection connection, string head, int num
 
     public Task WriteAsync(string text) => connection.WriteAsync(text);
 
-    /// <summary>Reads the request to its end, and answers these bytes.</summary>
+    /// <summary>Reads the complete request and sends these bytes as the response.</summary>
     public Task RespondAsync(string response) => RespondAsync(Encoding.Latin1.GetBytes(response));
 
     public async Task RespondAsync(ReadOnlyMemory<byte> response)

@@ -4,9 +4,8 @@ using System.Text;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary>A receiver that does each of the things that receivers should not do: one path each, and a port for what is decided before
-/// there is a path.</summary>
-/// <remarks>Its resources are bounded: open connections, their lifetime, and the bytes sent on each.</remarks>
+/// <summary>A receiver with all misbehaviours: a path for each, and a separate port for behaviour before the path is known.</summary>
+/// <remarks>Open connections, their lifetime and the bytes sent on each are limited.</remarks>
 sealed class HostileReceiver : IAsyncDisposable
 {
     const int MaxConnections = 512;
@@ -37,13 +36,13 @@ sealed class HostileReceiver : IAsyncDisposable
         }
     }
 
-    /// <param name="port">0 takes free ports; otherwise the behaviours with a port of their own follow it.</param>
-    /// <param name="onRequest">Gets the head of each request as it comes.</param>
-    /// <exception cref="System.Net.Sockets.SocketException">A port is taken.</exception>
+    /// <param name="port">0 for any free ports. Otherwise, behaviours with a separate port use the ports after it.</param>
+    /// <param name="onRequest">Called with the head of each request.</param>
+    /// <exception cref="System.Net.Sockets.SocketException">A port is in use.</exception>
     public static HostileReceiver Start(IReadOnlyList<HostileBehaviour> behaviours, int port = 0, Action<string>? onRequest = null) =>
         new(behaviours, port, onRequest);
 
-    /// <summary>The authority of the certificates, so that it can be trusted.</summary>
+    /// <summary>The authority that issued the certificates, so that clients can trust it.</summary>
     public X509Certificate2Collection Roots => certificates.Roots;
     public string AuthorityPem => certificates.AuthorityPem;
 

@@ -6,9 +6,9 @@ using System.Security.Authentication;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <param name="Port">0 is one that is free.</param>
-/// <param name="Lifetime">The longest that a connection lives.</param>
-/// <param name="MaxConnections">At once; the others wait to be accepted.</param>
+/// <param name="Port">0 for any free port.</param>
+/// <param name="Lifetime">Maximum lifetime of a connection.</param>
+/// <param name="MaxConnections">Maximum number of open connections; further ones wait to be accepted.</param>
 sealed record RawReceiverOptions(
     int Port = 0,
     SslServerAuthenticationOptions? Tls = null,
@@ -17,7 +17,8 @@ sealed record RawReceiverOptions(
     Action<string>? OnRequest = null
 );
 
-/// <summary>A TCP server on loopback that runs a script for every connection, on its very bytes, and closes it then.</summary>
+/// <summary>A TCP server on loopback. It runs a script for every connection, with access to the raw bytes, and then closes the
+/// connection.</summary>
 sealed class RawReceiver : IAsyncDisposable
 {
     readonly RawReceiverOptions options;
@@ -48,16 +49,16 @@ sealed class RawReceiver : IAsyncDisposable
         accepting = AcceptAsync();
     }
 
-    /// <exception cref="SocketException">The port is taken.</exception>
+    /// <exception cref="SocketException">The port is in use.</exception>
     public static RawReceiver Start(Func<ReceiverConnection, Task> script, RawReceiverOptions? options = null) =>
         new(script, options ?? new());
 
     public int Port { get; }
 
-    /// <summary>Connections that were accepted.</summary>
+    /// <summary>Number of accepted connections.</summary>
     public int Connections => Volatile.Read(ref connections);
 
-    /// <summary>Those that are open.</summary>
+    /// <summary>Number of open connections.</summary>
     public int Open => open.Count;
 
     async Task AcceptAsync()
@@ -76,7 +77,7 @@ sealed class RawReceiver : IAsyncDisposable
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
         {
-            // The receiver ends.
+            // The receiver is stopping.
         }
     }
 
@@ -100,11 +101,11 @@ sealed class RawReceiver : IAsyncDisposable
         catch (Exception e)
             when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException or AuthenticationException)
         {
-            // The other side has gone, or time is up.
+            // The peer closed the connection, or its lifetime is over.
         }
         finally
         {
-            // The socket goes first: the end of a TLS session must not wait for a peer that reads no more.
+            // Close the socket first: closing a TLS session must not wait for a peer that no longer reads.
             socket.Dispose();
             await stream.DisposeAsync();
             open.TryRemove(socket, out _);

@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary>An authority in memory, and its certificates. It is trusted only where it is configured.</summary>
+/// <summary>A certificate authority in memory, and its certificates. Only clients that configure it trust it.</summary>
 sealed class ReceiverCertificates
 {
     static readonly DateTimeOffset now = TimeProvider.System.GetUtcNow();
@@ -55,7 +55,7 @@ sealed class ReceiverCertificates
         return request;
     }
 
-    /// <summary>Some systems take a key only from a file of both.</summary>
+    /// <summary>Some systems require the key and the certificate in one file.</summary>
     static X509Certificate2 Reload(X509Certificate2 certificate) =>
         X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), null);
 }

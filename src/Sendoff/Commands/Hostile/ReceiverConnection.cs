@@ -3,9 +3,9 @@ using System.Text;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary>A connection at the receiver's end: what comes, byte for byte, and whatever bytes are to be answered.</summary>
-/// <param name="onRequest">Gets every request that <see cref="ReadRequestAsync"/> reads.</param>
-/// <param name="stop">Cancelled when the connection has lived long enough, or the receiver ends.</param>
+/// <summary>The receiver's side of a connection: reads raw bytes and sends any bytes.</summary>
+/// <param name="onRequest">Called with each request of <see cref="ReadRequestAsync"/>.</param>
+/// <param name="stop">Cancelled at the end of the connection's lifetime, and when the receiver stops.</param>
 sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? onRequest, CancellationToken stop)
 {
     const int MaxHead = 1024 * 1024;
@@ -15,8 +15,7 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
 
     public CancellationToken Stop => stop;
 
-    /// <summary>Takes a head with its empty line, as Latin-1 text, and leaves the body where it is. Null at the end of the
-    /// connection.</summary>
+    /// <summary>Reads a head including its empty line as Latin-1 text, but not the body. Null at the end of the connection.</summary>
     public async Task<string?> ReadHeadAsync()
     {
         while (true)
@@ -29,7 +28,7 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
         }
     }
 
-    /// <summary>Takes head and body, by content-length. Null at the end of the connection.</summary>
+    /// <summary>Reads the head and the body, by content-length. Null at the end of the connection.</summary>
     public async Task<string?> ReadRequestAsync()
     {
         if (await ReadHeadAsync() is not { } head)
@@ -43,7 +42,7 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
         return request;
     }
 
-    /// <summary>Reads the body that follows a head, and keeps nothing of it.</summary>
+    /// <summary>Reads and discards the body after a head.</summary>
     public async Task SkipBodyAsync(string head)
     {
         for (long left = LengthOf(head); left > 0; )
@@ -56,14 +55,14 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
         }
     }
 
-    /// <summary>Reads until the other side closes, and keeps nothing of it.</summary>
+    /// <summary>Reads and discards everything until the peer closes.</summary>
     public async Task ReadToEndAsync()
     {
         do length = 0;
         while (await FillAsync());
     }
 
-    /// <summary>Reads what comes first, whatever it is.</summary>
+    /// <summary>Reads the first bytes.</summary>
     public Task<bool> ReadSomeAsync() => FillAsync();
 
     async Task<bool> FillAsync()

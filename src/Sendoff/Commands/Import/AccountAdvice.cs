@@ -2,7 +2,7 @@ using Sendoff.Engine.Accounts;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>How to enter the account that an imported step reads, under the id that the workflow names.</summary>
+/// <summary>The command that connects the account of an imported step under the id used in the workflow.</summary>
 static class AccountAdvice
 {
     const string OAuthField = "oauth_access_token";

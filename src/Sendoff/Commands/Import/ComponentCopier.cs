@@ -6,17 +6,17 @@ using Sendoff.Engine.Packages;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>An action with everything of its source that it imports, as files of a workflow.</summary>
-/// <param name="Path">Of the action's own file among <paramref name="Files"/>.</param>
-/// <param name="Files">By their paths: <c>APP/...</c>.</param>
+/// <summary>An action and all files that it imports from its source, as files of a workflow.</summary>
+/// <param name="Path">The path of the action's own file in <paramref name="Files"/>.</param>
+/// <param name="Files">The files by path: <c>APP/...</c>.</param>
 sealed record CopiedComponent(string Path, IReadOnlyDictionary<string, string> Files)
 {
     public string Code => Files[Path];
 
-    /// <summary>Of the component; null where its code does not say it.</summary>
+    /// <summary>The version of the component; null if its code does not contain it.</summary>
     public string? Version { get; init; }
 
-    /// <summary>The action's code and that of its app, which says which fields of an account are read.</summary>
+    /// <summary>The code of the action and its app. It shows which fields of an account are read.</summary>
     public string CodeWithApp =>
         string.Join(
             '\n',
@@ -24,9 +24,9 @@ sealed record CopiedComponent(string Path, IReadOnlyDictionary<string, string> F
         );
 }
 
-/// <summary>Copies an action with the files that it imports, also those of other apps. Packages are pinned to the range of the app's
-/// <c>package.json</c>, in the imports themselves: two apps of one workflow may need two versions of one package.</summary>
-/// <param name="open">The folder of an app by its name; null where the source has none.</param>
+/// <summary>Copies an action with the files that it imports, including files of other apps. Package versions are written into the imports,
+/// as the range of the app's <c>package.json</c>, because two apps of one workflow may need two versions of a package.</summary>
+/// <param name="open">Returns the folder of an app by its name, or null if the source does not have it.</param>
 sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
 {
     static readonly string[] endings = ["", ".mjs", ".js", ".ts", ".json", "/index.mjs", "/index.js", "/index.ts"];
@@ -37,7 +37,7 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
     readonly HashSet<string> seen = new(StringComparer.Ordinal);
     long bytes;
 
-    /// <exception cref="ComponentException">It cannot be copied whole.</exception>
+    /// <exception cref="ComponentException">The action cannot be copied completely.</exception>
     public CopiedComponent Copy(ComponentFolder app, string path)
     {
         folders[app.App] = app;
@@ -78,7 +78,7 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
             waiting.Enqueue((folder, path));
     }
 
-    /// <summary>What the copy imports instead of <paramref name="specifier"/>.</summary>
+    /// <summary>The specifier in the copy for <paramref name="specifier"/>.</summary>
     string Resolve(ComponentFolder folder, string from, string specifier)
     {
         if (specifier.StartsWith('/') || specifier.StartsWith("file:", StringComparison.Ordinal))
@@ -98,15 +98,15 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
             wanted = target[(slash + 1)..];
         string? found = Folder(app) is { } folder ? Candidates(wanted).FirstOrDefault(folder.Has) : null;
         if (found is null)
-            throw new ComponentException($"{from} imports '{specifier}', which the source does not have");
+            throw new ComponentException($"{from} imports '{specifier}', which does not exist in the source");
         Want(folders[app], found);
         return Relative(from, $"{app}/{found}");
     }
 
     static ComponentException Outside(string from, string specifier) =>
-        new($"{from} imports '{specifier}', which is outside of its source");
+        new($"{from} imports '{specifier}', which is outside the source");
 
-    // TypeScript may name a file by what it is compiled into.
+    // TypeScript can import a file by the name of its compiled form.
     static IEnumerable<string> Candidates(string path)
     {
         var found = endings.Select(ending => path + ending);
@@ -122,7 +122,7 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
         return folders[app] = folder;
     }
 
-    /// <summary>A path from the folder of all apps; null for one that leaves it.</summary>
+    /// <summary>The path relative to the folder of all apps; null for a path outside that folder.</summary>
     static string? Absolute(string from, string specifier)
     {
         var parts = new List<string>(from.Split('/')[..^1]);
@@ -148,7 +148,7 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
         return (same == here.Length ? "./" : string.Concat(Enumerable.Repeat("../", here.Length - same))) + string.Join('/', there[same..]);
     }
 
-    // Where the files are from, and whether .js is a module.
+    // The origin of the files, and whether .js files are modules.
     static string Manifest(ComponentFolder folder)
     {
         var manifest = new Dictionary<string, object> { ["name"] = $"@pipedream/{folder.App}" };

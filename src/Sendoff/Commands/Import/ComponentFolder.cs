@@ -7,44 +7,44 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>A component cannot be copied: why.</summary>
+/// <summary>A component cannot be copied. The message is the reason.</summary>
 sealed class ComponentException(string message) : Exception(message);
 
-/// <summary>Limits for reading a source of components, which is untrusted input (docs/import.md).</summary>
+/// <summary>Limits for reading components from a source, which is untrusted input (docs/import.md).</summary>
 static class ComponentLimits
 {
-    /// <summary>Files that one action may need, its own and those that it imports.</summary>
+    /// <summary>Maximum number of files of an action, including imported files.</summary>
     public const int CopiedFiles = 200;
 
-    /// <summary>Bytes of these files.</summary>
+    /// <summary>Maximum total size of these files, in bytes.</summary>
     public const int CopiedBytes = 2 * 1024 * 1024;
 
-    /// <summary>Bytes of one file.</summary>
+    /// <summary>Maximum size of a file, in bytes.</summary>
     public const int FileBytes = 1024 * 1024;
 
-    /// <summary>Files of an app that are searched for the key of an action.</summary>
+    /// <summary>Maximum number of files of an app that are searched for the key of an action.</summary>
     public const int SearchedFiles = 5_000;
 
-    /// <summary>Folders below each other in which they are.</summary>
+    /// <summary>Maximum depth of the searched folders.</summary>
     public const int SearchedDepth = 16;
 
-    /// <summary>Characters of a path in an app's folder.</summary>
+    /// <summary>Maximum length of a path in an app's folder, in characters.</summary>
     public const int PathChars = 300;
 
-    /// <summary>Bytes of a response of Pipedream's API.</summary>
+    /// <summary>Maximum size of a response of Pipedream's API, in bytes.</summary>
     public const int ApiBytes = 4 * 1024 * 1024;
 
     /// <summary>Timeout of Pipedream's API.</summary>
     public static readonly TimeSpan ApiTimeout = TimeSpan.FromSeconds(30);
 }
 
-/// <summary>The folder of an app's components, in an installed package or a checkout. Files are read from inside it only, through no link,
-/// and never executed.</summary>
+/// <summary>The folder of an app's components, in an installed package or a clone. Only files inside it are read, never through symbolic
+/// links, and none is executed.</summary>
 sealed partial class ComponentFolder
 {
     readonly string root;
 
-    /// <param name="app">The app's name, which is its folder's in the copy too.</param>
+    /// <param name="app">The name of the app, and of its folder in the copy.</param>
     public ComponentFolder(string app, string root)
     {
         (App, this.root) = (app, root);
@@ -70,7 +70,7 @@ sealed partial class ComponentFolder
     public string? License { get; }
     string? Main { get; }
 
-    /// <summary>Ranges by the names of packages.</summary>
+    /// <summary>Version ranges by package name.</summary>
     public IReadOnlyDictionary<string, string> Dependencies { get; } = new Dictionary<string, string>();
 
     /// <summary>The app file; null for a package that is not an app.</summary>
@@ -81,11 +81,11 @@ sealed partial class ComponentFolder
 
     public static bool IsAppFile(string path) => AppFilePattern().IsMatch(path);
 
-    /// <summary>Whether there is a file that can be part of a workflow.</summary>
+    /// <summary>Whether this file exists and can be part of a workflow.</summary>
     public bool Has(string path) => WorkflowReader.Belongs(path) && Find(path) is not null;
 
-    /// <summary>A file's text; null for one that is not there.</summary>
-    /// <exception cref="ComponentException">It cannot be part of a workflow.</exception>
+    /// <summary>The text of a file; null if it does not exist.</summary>
+    /// <exception cref="ComponentException">The file cannot be part of a workflow.</exception>
     public string? Read(string path)
     {
         if (Find(path) is not { } file)
@@ -126,7 +126,7 @@ sealed partial class ComponentFolder
             MaxRecursionDepth = ComponentLimits.SearchedDepth,
             IgnoreInaccessible = true,
         };
-        // Packages that are installed in the folder are not the app's own files.
+        // Installed packages in the folder are not files of the app.
         var files = new FileSystemEnumerable<string>(root, static (ref entry) => entry.ToFullPath(), all)
         {
             ShouldIncludePredicate = static (ref entry) => !entry.IsDirectory,
@@ -161,7 +161,7 @@ sealed partial class ComponentFolder
         {
             file = Path.Combine(file, part);
             if (new FileInfo(file).LinkTarget is not null)
-                throw new ComponentException($"{App}/{path} is, or is in, a symbolic link");
+                throw new ComponentException($"{App}/{path} is a symbolic link or is inside one");
             if (!Path.Exists(file))
                 return null;
         }

@@ -1,21 +1,21 @@
 namespace Sendoff.Commands.Import;
 
-/// <summary>What was found of an action, or why each source does not have it.</summary>
-/// <param name="From">The source that has it, in words.</param>
-/// <param name="Tried">Why the sources before it did not, in their order.</param>
+/// <summary>A component that was found, or the reason of each source that does not have it.</summary>
+/// <param name="From">The name of the source that has it.</param>
+/// <param name="Tried">The reasons of the earlier sources, in order.</param>
 sealed record FoundComponent(CopiedComponent? Component, string? From, IReadOnlyList<string> Tried);
 
-/// <summary>Where the code of registry actions may be.</summary>
+/// <summary>A source for the code of registry actions.</summary>
 interface IComponentSource
 {
-    /// <exception cref="ComponentException">The source does not have it, or it cannot be copied.</exception>
+    /// <exception cref="ComponentException">The source does not have the component, or it cannot be copied.</exception>
     Task<(CopiedComponent Component, string From)> FindAsync(RegistryKey key, CancellationToken ct);
 
-    /// <summary>In words, such as <c>npm</c>.</summary>
+    /// <summary>The name of the source, such as <c>npm</c>.</summary>
     string Name { get; }
 }
 
-/// <summary>Asks the sources in their order, for each action once.</summary>
+/// <summary>Searches the sources in order, once for each action.</summary>
 sealed class ComponentSources(IReadOnlyList<IComponentSource> sources)
 {
     readonly Dictionary<RegistryKey, FoundComponent> found = [];
@@ -41,7 +41,7 @@ sealed class ComponentSources(IReadOnlyList<IComponentSource> sources)
     }
 }
 
-/// <summary>A source that the user did not give.</summary>
+/// <summary>A source that is not configured.</summary>
 sealed class NoComponents(string name, string why) : IComponentSource
 {
     public string Name => name;

@@ -5,10 +5,8 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>
-/// The JSON files of an export archive, and its <c>manifest.json</c>. The fields of an archive are not published: those of Pipedream's REST
-/// API are read, and names that mean the same.
-/// </summary>
+/// <summary>The JSON files of an export archive, and its <c>manifest.json</c>. The format is not published. The fields of Pipedream's REST
+/// API are read, and other names with the same meaning.</summary>
 static partial class ExportArchive
 {
     const string Manifest = "manifest.json";
@@ -29,8 +27,8 @@ static partial class ExportArchive
             if (Parse(json) is { } root)
                 found.AddRange(Find(root, depth: 0).Select(workflow => ReadWorkflow(path, workflow, listed)));
             else
-                broken.Add(Without(path, $"{path} is not JSON", "export it from Pipedream again, or remove the file if it is no workflow"));
-        // A file of which nothing can be read is a lost workflow only beside others that can.
+                broken.Add(Without(path, $"{path} is not JSON", "export it from Pipedream again, or remove the file if it is not a workflow"));
+        // An unreadable file counts as a lost workflow only if other files can be read.
         return found.Count > 0 ? [.. found, .. broken] : [];
     }
 
@@ -54,8 +52,8 @@ static partial class ExportArchive
             missing.Add(
                 Without(
                     Manifest,
-                    $"the export is truncated{why}: it does not hold every workflow of the project",
-                    "export the rest from Pipedream, folder by folder, and import that too"
+                    $"the export is truncated{why}: it does not contain every workflow of the project",
+                    "export the other workflows from Pipedream, folder by folder, and import them too"
                 )
             );
         }
@@ -68,12 +66,12 @@ static partial class ExportArchive
                 continue;
             string remedy =
                 status == "skipped_never_deployed"
-                    ? "deploy it on Pipedream and export again, if it is needed"
-                    : "export it from Pipedream by itself";
+                    ? "if you need it, deploy it on Pipedream and export again"
+                    : "export it separately from Pipedream";
             missing.Add(
                 Without(
                     Text(one, "name", "id") ?? "workflow",
-                    $"the export does not hold the workflow: {status[Skipped.Length..].Replace('_', ' ')}",
+                    $"the export does not contain the workflow: {status[Skipped.Length..].Replace('_', ' ')}",
                     remedy
                 ) with
                 {
@@ -171,7 +169,7 @@ static partial class ExportArchive
             key = Text(step, "uses", "component_key", "componentKey") ?? Text(saved, "key") ?? Text(step, "key");
         string? code = Text(step, "code", "source", "code_raw", "text") ?? Text(saved, "code"),
             uses = Versioned(key, saved);
-        // A component of several files comes as the first of them.
+        // For a component with several files, the first file is exported.
         if (code is not null && !(key is not null && OtherFile().IsMatch(code)) && WorkflowReader.IsStepName(name))
         {
             string extension = runtime?.StartsWith("python", StringComparison.Ordinal) == true ? "py" : "js";
@@ -213,7 +211,7 @@ static partial class ExportArchive
         return props;
     }
 
-    /// <summary>The first of these fields that is not null, if it is a text.</summary>
+    /// <summary>The first of these fields that is not null, if it is a string.</summary>
     internal static string? Text(JsonElement from, params string[] names) =>
         First(from, names) is { ValueKind: JsonValueKind.String } found ? found.GetString() : null;
 

@@ -5,7 +5,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>What a project does not say and its owner knows, by workflow: <c>{ folder: { triggers: { id: {...} }, actions: { step: uses } }
+/// <summary>Information that the project does not contain, by workflow: <c>{ folder: { triggers: { id: {...} }, actions: { step: uses } }
 /// }</c>, in YAML or JSON.</summary>
 sealed class ImportAnswers(YamlMappingNode answers)
 {
@@ -15,7 +15,7 @@ sealed class ImportAnswers(YamlMappingNode answers)
     {
         try
         {
-            // What is cut off here is over the bound of YAML, which says so.
+            // A file that is cut off here exceeds the limit of YAML, so the parser reports it.
             var root = BoundedYaml.Read(Encoding.UTF8.GetString(InputText.ReadBytes(path, 4 * BoundedYaml.MaxChars)), out var fault);
             if (fault is not null)
                 throw new CommandException($"{path}:{fault.Line}:{fault.Column}: {fault.Message}", ExitCode.Usage);
@@ -32,7 +32,7 @@ sealed class ImportAnswers(YamlMappingNode answers)
         }
     }
 
-    /// <summary>Asks at the terminal for what is open; an empty line leaves it open.</summary>
+    /// <summary>Asks the open questions in the terminal. An empty line leaves a question open.</summary>
     public void Ask(ImportedWorkflow workflow, IAnsiConsole console)
     {
         foreach (var finding in workflow.Findings)
@@ -41,13 +41,13 @@ sealed class ImportAnswers(YamlMappingNode answers)
                 continue;
             console.MarkupLineInterpolated($"[bold]{workflow.Folder}[/], {finding.Where}: {finding.What}");
             var prompt = new TextPrompt<string>($"  such as [grey]{question.Example.EscapeMarkup()}[/], or nothing:") { AllowEmpty = true };
-            prompt.Validate(text => TryParse(text, out _) ? ValidationResult.Success() : ValidationResult.Error("  that is not YAML"));
+            prompt.Validate(text => TryParse(text, out _) ? ValidationResult.Success() : ValidationResult.Error("  is not valid YAML"));
             if (TryParse(console.Prompt(prompt), out var answer) && answer is not YamlScalarNode { Value: "" or null })
                 Set(workflow.Folder, question, answer);
         }
     }
 
-    /// <summary>As a file for <c>--answers</c>.</summary>
+    /// <summary>The answers in the format of <c>--answers</c>.</summary>
     public string ToYaml()
     {
         using var writer = new StringWriter();
@@ -81,14 +81,14 @@ sealed class ImportAnswers(YamlMappingNode answers)
         return fault is null;
     }
 
-    /// <summary>The trigger that replaces those which the project does not describe.</summary>
+    /// <summary>The trigger that replaces all triggers that the project does not describe.</summary>
     public YamlMappingNode? Trigger(string workflow) => Of(workflow, "trigger") as YamlMappingNode;
 
     /// <summary>The trigger that replaces the one with this id.</summary>
     public YamlMappingNode? Trigger(string workflow, string id) =>
         Child(Of(workflow, "triggers") as YamlMappingNode, id) as YamlMappingNode;
 
-    /// <summary>What a step uses instead of a registry action.</summary>
+    /// <summary>The file or package that replaces a registry action.</summary>
     public string? Action(string workflow, string step) =>
         Child(Of(workflow, "actions") as YamlMappingNode, step) is YamlScalarNode { Value: { Length: > 0 } uses } ? uses : null;
 

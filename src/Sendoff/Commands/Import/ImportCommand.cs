@@ -7,8 +7,7 @@ using Spectre.Console;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary><c>sendoff import DIR|ZIP</c>: Pipedream projects become folders that can be deployed, with a report of what runs and what does
-/// not.</summary>
+/// <summary><c>sendoff import DIR|ZIP</c>: converts Pipedream projects to folders that can be deployed, with a report.</summary>
 static class ImportCommand
 {
     sealed record Request(
@@ -25,11 +24,11 @@ static class ImportCommand
     {
         var path = new Argument<string>("path")
         {
-            Description = "A GitHub-sync project or one of its workflow folders, or a ZIP of it, or an export archive",
+            Description = "A GitHub-sync project or one of its workflow folders, a ZIP of it, or an export archive",
         };
         var output = new Option<string>("--output", "-o")
         {
-            Description = "Where the folders go (./imported)",
+            Description = "Output folder (default: ./imported)",
             DefaultValueFactory = _ => "imported",
         };
         var answers = new Option<string?>("--answers") { Description = "A YAML or JSON file with answers to the questions of the import" };
@@ -107,8 +106,8 @@ static class ImportCommand
 
     static ComponentSources Sources(Request request, PipedreamApi? api) =>
         new([
-            request.WithoutNpm ? new NoComponents("npm", "--no-npm was given") : new NpmComponents(() => LoadSettings(request.Settings)),
-            request.Components is { } folder ? new CheckoutComponents(folder) : new NoComponents("--components", "was not given"),
+            request.WithoutNpm ? new NoComponents("npm", "disabled by --no-npm") : new NpmComponents(() => LoadSettings(request.Settings)),
+            request.Components is { } folder ? new CheckoutComponents(folder) : new NoComponents("--components", "not given"),
             api is not null ? api : new NoComponents("Pipedream's API", $"{PipedreamApi.KeyVariable} is not set"),
         ]);
 
@@ -139,7 +138,7 @@ static class ImportCommand
         string whole = Path.GetFullPath(Path.Combine(root, folder)),
             file = Path.GetFullPath(Path.Combine(whole, name));
         if (!file.StartsWith(Path.TrimEndingDirectorySeparator(whole) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
-            throw new CommandException($"{folder}: the path '{name}' leaves the folder", ExitCode.Usage);
+            throw new CommandException($"{folder}: the path '{name}' is outside the folder", ExitCode.Usage);
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
@@ -159,7 +158,7 @@ static class ImportCommand
     }
 }
 
-/// <summary>What an import found, for people, as a file and as JSON.</summary>
+/// <summary>The report of an import, for the terminal, as a file and as JSON.</summary>
 static class ImportReport
 {
     internal sealed record Document(string Folder, string Name, string Verdict, IReadOnlyList<FindingDocument> Findings)
@@ -203,7 +202,7 @@ static class ImportReport
             Output.Console.Write(tree);
         }
         Output.Console.WriteLine(
-            $"{Counts(imported)}. Folders and import-report.md are in {root}; put one on a server with `sendoff deploy FOLDER`."
+            $"{Counts(imported)}. The folders and import-report.md are in {root}. To deploy a workflow, run `sendoff deploy FOLDER`."
         );
     }
 
@@ -225,7 +224,7 @@ static class ImportReport
             foreach (var finding in workflow.Findings)
                 text.Append($"- **{finding.Where}** ({Words(finding.Verdict)}): {finding.What}. {finding.Remedy}\n");
         }
-        // It is read with cat and less as well.
+        // The file may be printed in a terminal too.
         return TerminalText.Clean(text.ToString());
     }
 }

@@ -2,12 +2,12 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>The error for an input of an import that is not a project.</summary>
+/// <summary>The error for an import of something that is not a project.</summary>
 static class NoProject
 {
     const string Expected =
-        "import takes a folder of GitHub sync (with a workflow.yaml), a ZIP of it, an export archive (a ZIP), "
-        + "or a JSON file of one with the steps of a workflow";
+        "import reads a folder of GitHub sync (with a workflow.yaml), a ZIP of it, an export archive (a ZIP), "
+        + "or a JSON file of an export archive with the steps of a workflow";
     const int Named = 5;
 
     /// <summary>A file that is not a ZIP archive.</summary>
@@ -23,11 +23,11 @@ static class NoProject
         string[] names = [.. files.Order(StringComparer.Ordinal).Take(Named)];
         string found =
             files.Count == 0
-                ? "it has no files of a workflow: neither"
+                ? "it contains no files of a workflow: neither"
                 : $"it has {string.Join(", ", names)}{(files.Count > Named ? $" and {files.Count - Named:N0} more" : "")}, but neither";
         string steps =
             Directory.Exists(path) && files.Any(static file => !file.Contains('/') && IsStep(file))
-                ? $" Step files need no import: `sendoff deploy {path}`"
+                ? $" Step files need no import; run `sendoff deploy {path}`"
                 : "";
         return new(
             $"{path} is not a Pipedream project: {found} a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive).{steps}",
@@ -44,14 +44,14 @@ static class NoProject
         {
             [] => ("empty", null),
             [(byte)'P', (byte)'K', ..] => ("a damaged ZIP archive", null),
-            [0x1f, 0x8b, ..] => ("a gzip archive", "Unpack it, and give the folder"),
+            [0x1f, 0x8b, ..] => ("a gzip archive", "Unpack it and give the folder"),
             _ when Path.GetFileName(path) is WorkflowReader.YamlFile or "workflow.yml" => (
                 "the workflow.yaml of a workflow",
-                "Give the folder that it is in"
+                "Give the folder that contains it"
             ),
-            _ when IsStep(path) => ("a step file", $"It needs no import: `sendoff deploy {path}`"),
+            _ when IsStep(path) => ("a step file", $"It needs no import; run `sendoff deploy {path}`"),
             _ when Path.GetExtension(path).Length > 0 => ($"a {Path.GetExtension(path)} file", null),
-            _ => ("a file of another kind", null),
+            _ => ("another kind of file", null),
         };
     }
 

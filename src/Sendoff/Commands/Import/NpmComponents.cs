@@ -4,7 +4,7 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>The packages <c>@pipedream/APP</c>. npm installs them as it installs the packages of steps: in the sandbox, within the limits
+/// <summary>The packages <c>@pipedream/APP</c>. npm installs them like the packages of steps: in the sandbox, within the limits
 /// <c>Packages:*</c>, without install scripts.</summary>
 sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
 {
@@ -27,14 +27,14 @@ sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
         return (new ComponentCopier(app => app == key.App ? package : Open(root, app)).Copy(package, path), from);
     }
 
-    // A package is installed into its own folder, with the apps that it depends on beside or below it.
+    // A package is installed in its own folder; the apps that it depends on are beside it or in it.
     static ComponentFolder? Open(string packages, string app)
     {
         string folder = Path.Combine(packages, "node_modules", "@pipedream", app);
         return Directory.Exists(folder) ? new(app, folder) : null;
     }
 
-    /// <summary>As a workflow that has a step of the package would.</summary>
+    /// <summary>Installs the package like the package of a workflow's step.</summary>
     async Task<(string? Root, string? WhyNot)> InstallAsync(string app, CancellationToken ct)
     {
         var files = new Dictionary<string, string>

@@ -5,13 +5,13 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>A workflow as Pipedream keeps it: the name of its folder and its files, among them <c>workflow.yaml</c>.</summary>
+/// <summary>A workflow of a Pipedream project: the name of its folder and its files, including <c>workflow.yaml</c>.</summary>
 sealed record SyncedWorkflow(string Folder, IReadOnlyDictionary<string, string> Files)
 {
     /// <summary>Warnings in the export, such as an omitted secret.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
-    /// <summary>Why the project does not hold the workflow, and how to get it; null for one that it holds.</summary>
+    /// <summary>Why the project does not contain the workflow, and how to get it; null if the project contains it.</summary>
     public (string What, string Remedy)? Missing { get; init; }
 }
 
@@ -22,7 +22,7 @@ static partial class SyncedProject
         LongestFolder = 80;
     const long MostBytes = 100 * 1024 * 1024;
 
-    /// <exception cref="CommandException">There is nothing that can be read as a workflow.</exception>
+    /// <exception cref="CommandException">No workflow was found.</exception>
     public static IReadOnlyList<SyncedWorkflow> Read(string path)
     {
         try
@@ -45,7 +45,7 @@ static partial class SyncedProject
         }
     }
 
-    // Two workflows of an archive may have one name, and a name may be no folder's.
+    // Two workflows of an archive may have the same name, and a name may not be valid as a folder name.
     static List<SyncedWorkflow> WithOwnFolders(List<SyncedWorkflow> found)
     {
         var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
@@ -64,7 +64,7 @@ static partial class SyncedProject
     [GeneratedRegex(@"[^\w.~-]+")]
     private static partial Regex NotInFolders();
 
-    /// <summary>Every folder with a workflow.yaml is one, the given one too.</summary>
+    /// <summary>Every folder with a workflow.yaml is a workflow, including the given folder.</summary>
     static List<SyncedWorkflow> Synced(Dictionary<string, string> files, string rootName) =>
         [
             .. files
@@ -138,8 +138,8 @@ static partial class SyncedProject
         }
     }
 
-    // Hidden folders such as .git and installed packages do not belong to a workflow. Python and shell steps do, so that the report
-    // names them.
+    // Hidden folders such as .git and installed packages are not part of a workflow. Python and shell steps are, so that the report names
+    // them.
     static bool IsWanted(string path) =>
         !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "")
         && (
@@ -163,7 +163,7 @@ static partial class SyncedProject
     {
         bytes += content.Length;
         if (bytes > MostBytes || files.Count >= MostFiles)
-            throw new InvalidDataException($"it has more than {MostFiles:N0} files or {MostBytes / 1024 / 1024} MB; is it the right one?");
+            throw new InvalidDataException($"it has more than {MostFiles:N0} files or {MostBytes / 1024 / 1024} MB; check that it is the right folder or archive");
         // Steps are text files.
         if (System.Text.Unicode.Utf8.IsValid(content) && !files.TryAdd(path, Encoding.UTF8.GetString(content).TrimStart('\uFEFF')))
             throw new InvalidDataException($"it has '{path}' more than once");

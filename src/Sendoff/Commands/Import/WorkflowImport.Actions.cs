@@ -6,9 +6,9 @@ sealed partial class WorkflowImport
 {
     const string CopyFolder = "registry";
     const string License =
-        "the code is Pipedream's, under its source-available license: it is copied from your own source, and is not part of Sendoff";
+        "the code is Pipedream's, under its source-available license; it is copied from your own source and is not part of Sendoff";
 
-    /// <summary>What was copied, by the <c>uses</c> of the steps that have it.</summary>
+    /// <summary>The copied components, by the <c>uses</c> of their steps.</summary>
     readonly Dictionary<string, CopiedComponent> copied = [];
 
     async Task ImportActionAsync(YamlMappingNode step, string name, string uses, RegistryKey key, CancellationToken ct)
@@ -39,9 +39,9 @@ sealed partial class WorkflowImport
         step.Children[new YamlScalarNode("uses")] = new YamlScalarNode($"./{path}");
         copied[$"./{path}"] = component;
         string version =
-            component.Version is not { } has ? "; its code does not say its version"
+            component.Version is not { } has ? "; its code does not contain a version"
             : key.Version is null || key.Version == has ? $" (version {has})"
-            : $"; the copy has version {has}, the workflow asks for {key.Version}";
+            : $"; the copy has version {has}, the workflow uses {key.Version}";
         string tried = found.Tried.Count > 0 ? $"; not in {string.Join("; ", found.Tried)}" : "";
         string to = $"{folder}/{key.App}, with the files that it imports";
         Note(
@@ -52,7 +52,7 @@ sealed partial class WorkflowImport
         );
     }
 
-    /// <summary>A folder of that name may be the project's own.</summary>
+    /// <summary>A folder name that the project does not use.</summary>
     string FreeFolder()
     {
         string folder = CopyFolder;
@@ -71,7 +71,7 @@ sealed partial class WorkflowImport
             new(
                 ImportVerdict.NeedsAnswer,
                 name,
-                $"the step uses the registry action {uses}, whose code no source has: {string.Join("; ", tried)}",
+                $"the step uses the registry action {uses}, and no source has its code: {string.Join("; ", tried)}",
                 $"clone Pipedream's repository and give its folder with --components, or put the code into {source.Folder}/{name} and "
                     + $"answer with {answer}",
                 new(name, example)

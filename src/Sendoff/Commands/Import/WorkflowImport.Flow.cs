@@ -6,12 +6,12 @@ namespace Sendoff.Commands.Import;
 
 sealed partial class WorkflowImport
 {
-    /// <summary>Key of an exported step that has neither code nor a component, as exported.</summary>
+    /// <summary>The key of an exported step that has neither code nor a component.</summary>
     internal const string FlowKey = "control_flow";
     const int MaxFlowDepth = 20;
 
-    /// <summary>if/else, switch and parallel, which hold other steps. What is written of it cannot be deployed, so that its steps are not
-    /// skipped in silence.</summary>
+    /// <summary>if/else, switch and parallel, which contain other steps. The result cannot be deployed, so that these steps are not skipped
+    /// silently.</summary>
     bool ImportControlFlow(YamlMappingNode step, string name, string uses)
     {
         var at = Child(step, FlowKey) as YamlMappingNode ?? step;
@@ -32,7 +32,7 @@ sealed partial class WorkflowImport
             name,
             $"the step is control flow ({kind ?? "if/else, switch or parallel"}), "
                 + $"which is not supported{(holds.Length > 0 ? $"; it holds the steps {string.Join(", ", holds)}" : "")}",
-            "write the condition in the code of its steps, with `$.flow.exit` to end early, or one workflow a branch, "
+            "write the condition in the code of its steps, with `$.flow.exit` to end early, or use one workflow for each branch, "
                 + "started by `$.send.emit`"
         );
         bool disabled = Text(step, "disabled") == "true";
@@ -69,7 +69,7 @@ sealed partial class WorkflowImport
             new(
                 ImportVerdict.NeedsAnswer,
                 name,
-                $"the step uses the private component {uses}, whose code the project does not hold",
+                $"the step uses the private component {uses}, and the project does not contain its code",
                 $"put its file into {source.Folder}/{name}, and answer with `{source.Folder}: {{ actions: {{ {name}: {example} }} }}`",
                 new(name, example)
             )

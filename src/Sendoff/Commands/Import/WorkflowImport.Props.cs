@@ -4,19 +4,19 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>The accounts that an import has asked for: many workflows use one, which is set once.</summary>
+/// <summary>The accounts that this import has already asked for. An account of several workflows is connected once.</summary>
 sealed class SharedAccounts
 {
     readonly Dictionary<string, string> askedFor = [];
 
-    /// <summary>The workflow that was the first to need these secrets, null when it is this one.</summary>
+    /// <summary>The workflow that asked for these secrets first; null if it is this one.</summary>
     public string? FirstToNeed(string secrets, string workflow) =>
         askedFor.TryAdd(secrets, workflow) || askedFor[secrets] == workflow ? null : askedFor[secrets];
 }
 
 sealed partial class WorkflowImport
 {
-    /// <summary>Definitions of a step's props, which Pipedream keeps beside their values.</summary>
+    /// <summary>The definitions of a step's props, which Pipedream stores beside their values.</summary>
     internal const string DefinitionsKey = "__configurableProps";
     const string Redacted = "<redacted>";
 
@@ -36,8 +36,8 @@ sealed partial class WorkflowImport
                 Note(
                     ImportVerdict.RunsUnchanged,
                     name,
-                    $"the data store {store} begins empty",
-                    "fill it with a step, if its content is needed"
+                    $"the data store {store} is empty at first",
+                    "if its content is needed, fill it with a step"
                 );
         }
         foreach (var (prop, value) in props.Children.ToList())
@@ -58,12 +58,12 @@ sealed partial class WorkflowImport
             ];
         string advice = AccountAdvice.Of(app, account, fields);
         string once = accounts.FirstToNeed($"{account} {advice}", source.Folder) is { } first
-            ? $"connect it once for all workflows, asked for with {first}: "
+            ? $"connect it once for all workflows, as for {first}: "
             : "connect it once for all workflows: ";
         Note(ImportVerdict.NeedsAnswer, step, $"the prop {prop} is the account {account} of the app {app} on Pipedream", once + advice);
     }
 
-    /// <summary>The app of an account: what a definition of the prop says, else the app of the registry action.</summary>
+    /// <summary>The app of an account: from the definition of the prop, otherwise from the registry action.</summary>
     static string AppOf(string prop, string? app, List<YamlMappingNode> definitions, string? code)
     {
         if (definitions.FirstOrDefault(one => Text(one, "name") == prop) is { } definition && Value(definition, "app") is { } defined)
@@ -73,7 +73,7 @@ sealed partial class WorkflowImport
         return app ?? prop;
     }
 
-    /// <summary>A value that the export leaves out becomes a secret, so that the placeholder is never deployed.</summary>
+    /// <summary>An omitted value of the export becomes a secret, so that the placeholder is never deployed.</summary>
     YamlNode WithoutRedacted(YamlNode value, string step, string prop)
     {
         switch (value)
@@ -91,7 +91,7 @@ sealed partial class WorkflowImport
                 Note(
                     ImportVerdict.NeedsAnswer,
                     step,
-                    $"the export leaves out the value of the prop {prop}",
+                    $"the export omits the value of the prop {prop}",
                     $"sendoff secrets set {secret}; workflow.yaml reads it from there"
                 );
                 return new YamlScalarNode(text.Replace(Redacted, $"{{{{process.env.{secret}}}}}", StringComparison.Ordinal))

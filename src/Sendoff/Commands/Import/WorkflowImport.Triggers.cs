@@ -32,7 +32,7 @@ sealed partial class WorkflowImport
                 ImportVerdict.RunsUnchanged,
                 "trigger",
                 $"the trigger {id} is disabled on Pipedream",
-                "it is enabled here: remove it from workflow.yaml, or write `disabled: true`"
+                "it is enabled here; remove it from workflow.yaml, or add `disabled: true`"
             );
         (sourceTried, sourceNeedsApp) = (null, false);
         if (AnswerTo(id, only: true) is { } given)
@@ -64,11 +64,11 @@ sealed partial class WorkflowImport
             Note(
                 ImportVerdict.RunsUnchanged,
                 "trigger",
-                $"the HTTP trigger {id} gets a new URL, which deploying prints",
-                "tell its callers"
+                $"the HTTP trigger {id} gets a new URL, which the deploy prints",
+                "tell its callers the new URL"
             );
         var trigger = new YamlMappingNode("type", "http");
-        // A trigger of Sendoff's own keeps what it says; `key` of an exported one is a part of Pipedream's URL.
+        // A Sendoff trigger keeps its fields. The `key` of an exported one is part of Pipedream's URL.
         if (id.Length == 0)
             foreach (var (key, value) in given.Children.Where(static field => WorkflowKeys.HttpTrigger.Contains(field.Key.ToString())))
                 trigger.Children[key] = value;
@@ -91,7 +91,7 @@ sealed partial class WorkflowImport
         return schedule;
     }
 
-    /// <summary>A trigger that the project does not describe is written as disabled until it is answered: a guess could be a public
+    /// <summary>A trigger that the project does not describe is disabled until it is answered, because a guessed trigger could be a public
     /// URL.</summary>
     YamlMappingNode AskForTrigger(string id, string prefix, YamlMappingNode trigger)
     {
@@ -104,7 +104,7 @@ sealed partial class WorkflowImport
                 "{ type: emit, workflow: NAME }",
                 "; NAME is the workflow that calls $.send.emit"
             ),
-            "ei" => ("an email address", "http", "{ type: http }", "; a mail service can post what it receives to an HTTP trigger"),
+            "ei" => ("an email address", "http", "{ type: http }", "; a mail service can post received emails to an HTTP trigger"),
             "dc" or "uses" => (
                 Value(trigger, "component_key", "name_slug", "uses") is { } component ? $"the event source {component}" : "an event source",
                 "http",
@@ -125,7 +125,7 @@ sealed partial class WorkflowImport
             new(
                 ImportVerdict.NeedsAnswer,
                 "trigger",
-                $"the trigger {shown} is {what}, and the project does not say more. It is written as disabled",
+                $"the trigger {shown} is {what}, and the project does not describe it further. It is written as disabled",
                 $"answer with `{source.Folder}: {{ triggers: {{ {(id.Length > 0 ? id : "\"\"")}: {example} }} }}`{hint}",
                 question
             )
@@ -137,7 +137,7 @@ sealed partial class WorkflowImport
         return written;
     }
 
-    /// <summary>The answer to one trigger by its id, or the workflow's only answer for the first that needs one.</summary>
+    /// <summary>The answer for a trigger by its id. The workflow's only answer is used for the first trigger that needs one.</summary>
     YamlMappingNode? AnswerTo(string id, bool only = false)
     {
         if (answers.Trigger(source.Folder, id) is { } own)
@@ -148,7 +148,7 @@ sealed partial class WorkflowImport
         return given;
     }
 
-    /// <summary>A field's text; null where it is missing, empty or null.</summary>
+    /// <summary>The text of a field; null if it is missing, empty or null.</summary>
     static string? Value(YamlMappingNode map, params string[] names) =>
         names
             .Select(name => Child(map, name))

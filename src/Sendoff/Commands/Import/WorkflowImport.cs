@@ -15,25 +15,25 @@ enum ImportVerdict
 }
 
 /// <summary>A finding of an import: its position, the text, and what to do.</summary>
-/// <param name="Verdict">What it means for the workflow; a mere remark leaves it running unchanged.</param>
-/// <param name="Question">What would settle it, when that is an answer.</param>
+/// <param name="Verdict">The effect on the workflow. A remark leaves it running unchanged.</param>
+/// <param name="Question">The question that would resolve the finding, if there is one.</param>
 sealed record ImportFinding(ImportVerdict Verdict, string Where, string What, string Remedy, ImportQuestion? Question = null);
 
 /// <summary>A missing answer: for the trigger if <paramref name="Step"/> is null, otherwise for the code of that step.</summary>
 sealed record ImportQuestion(string? Step, string Example)
 {
-    /// <summary>The id of the trigger that is asked for.</summary>
+    /// <summary>The id of the trigger.</summary>
     public string? Trigger { get; init; }
 }
 
-/// <summary>A workflow as Sendoff takes it, and what was found on the way.</summary>
+/// <summary>A converted workflow and the findings of its import.</summary>
 sealed record ImportedWorkflow(string Folder, string Name, IReadOnlyDictionary<string, string> Files, IReadOnlyList<ImportFinding> Findings)
 {
     public ImportVerdict Verdict => Findings.Select(static finding => finding.Verdict).DefaultIfEmpty().Max();
 }
 
-/// <summary>Turns one synced workflow into a Sendoff folder. Code is left as it is; only <c>workflow.yaml</c> gets what Sendoff wants said:
-/// triggers, and nothing that it does not know.</summary>
+/// <summary>Converts one synced workflow to a Sendoff folder. Code is not changed. In <c>workflow.yaml</c>, triggers are written as Sendoff
+/// needs them, and unknown keys are removed.</summary>
 sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers, SharedAccounts accounts, ComponentSources components)
 {
     bool respondsByAction;
@@ -54,7 +54,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     async Task<ImportedWorkflow> RunAsync(CancellationToken ct)
     {
         foreach (string warning in source.Warnings)
-            Note(ImportVerdict.RunsUnchanged, "export", $"Pipedream's export warns: {warning}", "look whether the workflow needs it");
+            Note(ImportVerdict.RunsUnchanged, "export", $"Pipedream's export warns: {warning}", "check whether the workflow needs it");
         if (source.Missing is { } missing)
         {
             Note(ImportVerdict.NeedsAnswer, "export", missing.What, missing.Remedy);
@@ -77,7 +77,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
             await ImportStepAsync(step, ct);
         files.Remove("workflow.yml");
         files[WorkflowReader.YamlFile] = Write(root);
-        // Whatever is still wrong is what a deploy would say.
+        // The remaining problems are those that a deploy would report.
         foreach (var problem in WorkflowReader.Read(name, files).Problems)
             if (
                 !findings.Any(finding =>
@@ -85,11 +85,11 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
                     && problem.Message.Contains($"'{finding.Where}'", StringComparison.Ordinal)
                 )
             )
-                Note(ImportVerdict.CannotRun, problem.File ?? "workflow.yaml", problem.Message, problem.Hint ?? "correct it by hand");
+                Note(ImportVerdict.CannotRun, problem.File ?? "workflow.yaml", problem.Message, problem.Hint ?? "correct it manually");
         return new(source.Folder, name, files, findings);
     }
 
-    /// <summary>Pipedream's names may hold what a name cannot hold here, such as a slash.</summary>
+    /// <summary>Names on Pipedream can contain characters that are not valid here, such as a slash.</summary>
     string ImportName(YamlMappingNode root)
     {
         if (Text(root, "name") is not { } name)
@@ -99,18 +99,18 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         string fit = string.Concat(name.Select(static c => char.IsControl(c) || c is '/' or '\\' ? '-' : c)).Trim();
         fit = fit.Length == 0 ? source.Folder : fit[..Math.Min(fit.Length, WorkflowName.MaxLength)].TrimEnd();
         root.Children[new YamlScalarNode("name")] = fit;
-        Note(ImportVerdict.RunsUnchanged, "workflow.yaml", $"the name '{name}' is written as '{fit}'", WorkflowName.Rule);
+        Note(ImportVerdict.RunsUnchanged, "workflow.yaml", $"the name '{name}' is changed to '{fit}'", WorkflowName.Rule);
         return fit;
     }
 
-    /// <summary>Removes keys that Sendoff does not have. The report names those that Pipedream is not known to write.</summary>
+    /// <summary>Removes keys that Sendoff does not support. The report names those that Pipedream is not known to write.</summary>
     void LeaveOut(YamlMappingNode map, IReadOnlyList<string> known, string where)
     {
         foreach (var key in map.Children.Keys.Where(key => !known.Contains(key.ToString())).ToList())
         {
             map.Children.Remove(key);
             if (!WorkflowKeys.StepElsewhere.Contains(key.ToString()) && !WorkflowKeys.WorkflowElsewhere.Contains(key.ToString()))
-                Note(ImportVerdict.RunsUnchanged, where, $"the key '{key}' was left out", "it has no effect on Sendoff");
+                Note(ImportVerdict.RunsUnchanged, where, $"the key '{key}' was removed", "it has no effect in Sendoff");
         }
     }
 
@@ -151,7 +151,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
             Note(
                 ImportVerdict.CannotRun,
                 name,
-                $"the step is written for {runtime}; steps here are Node.js",
+                $"the step is written for {runtime}; steps must be Node.js",
                 "rewrite it in JavaScript, or set `disabled: true`"
             );
             return;
@@ -186,7 +186,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
             Note(
                 ImportVerdict.NeedsAnswer,
                 name,
-                $"the code reads the workflow's attachment {file}, which the project does not hold",
+                $"the code reads the workflow's attachment {file}, which the project does not contain",
                 $"download it from Pipedream into {source.Folder}/attachments/{file} (UTF-8 text)"
             );
         }
@@ -202,7 +202,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
                 .Distinct(),
         ];
         foreach (string need in settings)
-            Note(ImportVerdict.RunsUnchanged, name, need, "docs/operating.md says which there are");
+            Note(ImportVerdict.RunsUnchanged, name, need, "docs/operating.md describes them");
         foreach (Match call in Unsupported().Matches(code))
         {
             int line = code.AsSpan(0, call.Index).Count('\n') + 1;
@@ -221,7 +221,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
 
     static string Write(YamlMappingNode root)
     {
-        // JSON becomes what people read and the editor changes: a line for each field.
+        // JSON is converted to block style, one line per field, so that people can read it and the editor can change it.
         if (root.Style == MappingStyle.Flow)
         {
             foreach (var node in root.AllNodes)
@@ -257,7 +257,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     [GeneratedRegex(@"\bprocess\.env\.([A-Za-z_]\w*)")]
     private static partial Regex EnvironmentName();
 
-    // Of the older `$attachments`, fields of a form are read as well: an attachment's name has an ending.
+    // With the older `$attachments`, fields of a form are matched too; an attachment's name has an extension.
     [GeneratedRegex(
         """\bcontext\.attachments\s*(?:\?\.)?\[\s*(["'`])(?<name>[^"'`\r\n]+)\1|\$attachments\s*(?:\?\.)?\[\s*(["'`])(?<name>[^"'`\r\n]*\.\w+)\2"""
     )]

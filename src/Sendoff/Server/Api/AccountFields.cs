@@ -2,7 +2,7 @@ using Sendoff.Engine.Accounts;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>An account as the API and the form give it. What is null stays as it was, and comes from the provider if it is well
+/// <summary>Fields of an account from the API or the form. A field that is null is not changed, or is taken from the provider if it is
 /// known.</summary>
 public sealed record AccountFields(
     string? Id = null,
@@ -23,9 +23,9 @@ public sealed record AccountFields(
 {
     static readonly IReadOnlyDictionary<string, string> none = new Dictionary<string, string>();
 
-    /// <summary>Null with a problem of <paramref name="input"/>. An account with client credentials has asked for its first token
-    /// then.</summary>
-    /// <param name="before">The account that is changed.</param>
+    /// <summary>Saves the account; null if <paramref name="input"/> has a problem. For client credentials, this requests the first
+    /// token.</summary>
+    /// <param name="before">The account to change; null for a new one.</param>
     internal async Task<Account?> SaveAsync(
         ApiInput input,
         Account? before,
@@ -54,15 +54,15 @@ public sealed record AccountFields(
         var id = before?.Id ?? IdOf(input, accounts);
         string? app = Blank(App)?.ToLowerInvariant() ?? before?.App;
         if (app is null)
-            input.Wrong("'app' is missing. It is the slug of the app, such as google_sheets.");
+            input.Wrong("'app' is missing. Expected the app's name, such as google_sheets.");
         if (before is not null && kind != before.Kind)
-            input.Wrong("'kind' cannot be changed. Create another account, and delete this one.");
+            input.Wrong("'kind' cannot be changed. Create another account and delete this one.");
         if (before is not null && Id is not null && Id != before.Id.Value)
             input.Wrong("'id' cannot be changed.");
         var client = kind == AccountKind.Keys || app is null ? null : ClientOf(input, before?.Client, Providers.Find(app), app, kind);
         if (input.Problem is not null)
             return null;
-        // Tokens belong to a client and its provider.
+        // Tokens are valid only for the client and provider that requested them.
         bool isSameClient =
             (client?.ClientId, client?.AuthorizeUrl, client?.TokenUrl)
             == (before?.Client?.ClientId, before?.Client?.AuthorizeUrl, before?.Client?.TokenUrl);
@@ -85,9 +85,9 @@ public sealed record AccountFields(
         if (Blank(Id) is not { } given)
             return accounts.NewId();
         if (!AccountId.TryParse(given, out var id))
-            input.Wrong($"'id' is '{given}'. It is 'apn_' and up to 64 letters, digits, '_' and '-', as in workflow.yaml.");
+            input.Wrong($"'id' is '{given}'. Expected 'apn_' and up to 64 letters, digits, '_' and '-', as in workflow.yaml.");
         else if (accounts.Find(id) is not null)
-            input.Wrong($"There is an account '{id}' already. Change it, or give another id.");
+            input.Wrong($"An account '{id}' already exists. Change it, or use another id.");
         return id;
     }
 
@@ -99,7 +99,7 @@ public sealed record AccountFields(
             ?? provider?.Authentication
             ?? ClientAuthentication.Basic;
         if (LifetimeSeconds is < 1 or > 315_360_000)
-            input.Wrong($"'lifetimeSeconds' is {LifetimeSeconds}. It is a whole number from 1 to 315360000.");
+            input.Wrong($"'lifetimeSeconds' is {LifetimeSeconds}. Expected a whole number from 1 to 315360000.");
         if (input.Problem is not null)
             return null;
         var after = new OAuthClient(

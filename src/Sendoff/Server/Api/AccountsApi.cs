@@ -11,10 +11,10 @@ namespace Sendoff.Server.Api;
 /// <c>failed</c> (the provider refused it).</param>
 /// <param name="Fields">Names of the fields that are masked.</param>
 /// <param name="ExpiresAt">Expiry of the access token; null if it has none.</param>
-/// <param name="CanRefresh">Whether the server can get a new token without a person.</param>
-/// <param name="Fault">Message of the provider for the last failed refresh.</param>
-/// <param name="Url">Page of the account, where a person signs in at the provider.</param>
-/// <param name="RedirectUrl">Redirect URL to register at the provider.</param>
+/// <param name="CanRefresh">Whether the server can get a new token without a sign-in.</param>
+/// <param name="Fault">The provider's message for the last failed refresh.</param>
+/// <param name="Url">The page of the account, with the sign-in at the provider.</param>
+/// <param name="RedirectUrl">The redirect URL to register at the provider.</param>
 public sealed record AccountDocument(
     string Id,
     string App,
@@ -53,7 +53,7 @@ public sealed record AccountDocument(
         );
 }
 
-/// <summary>The client that is registered at the provider.</summary>
+/// <summary>The client registered at the provider.</summary>
 /// <param name="Authentication"><c>basic</c> or <c>body</c>.</param>
 /// <param name="LifetimeSeconds">Lifetime of tokens if the provider does not return one.</param>
 public sealed record OAuthClientDocument(
@@ -80,13 +80,13 @@ public sealed record OAuthClientDocument(
         );
 }
 
-/// <summary>An account to create, or the changes to one. What is left out of a change stays.</summary>
-/// <param name="Id">Of a new account: the <c>apn_…</c> that imported workflows name; generated if left out.</param>
-/// <param name="App">Slug of the app, such as <c>google_sheets</c>.</param>
+/// <summary>An account to create, or changes to an account. Omitted fields are not changed.</summary>
+/// <param name="Id">For a new account: the <c>apn_…</c> of an imported workflow. Generated if omitted.</param>
+/// <param name="App">The name of the app, such as <c>google_sheets</c>.</param>
 /// <param name="Kind"><c>keys</c> (default), <c>authorization_code</c> or <c>client_credentials</c>.</param>
-/// <param name="Fields">Values by name, which are masked; null removes one.</param>
-/// <param name="PlainFields">Values by name, which are not masked; null removes one.</param>
-/// <param name="AuthorizeUrl">Of well-known providers it can be left out, as can <c>tokenUrl</c>.</param>
+/// <param name="Fields">Masked values by name; null removes a value.</param>
+/// <param name="PlainFields">Values by name that are not masked; null removes a value.</param>
+/// <param name="AuthorizeUrl">Can be omitted for known providers, like <c>tokenUrl</c>.</param>
 public sealed record AccountRequestDocument(
     string? Id,
     string? App,
@@ -104,10 +104,10 @@ public sealed record AccountRequestDocument(
     long? LifetimeSeconds
 );
 
-/// <summary><c>/api/v1/accounts</c>: what steps read as <c>$auth</c>.</summary>
+/// <summary><c>/api/v1/accounts</c>: the accounts that steps read as <c>$auth</c>.</summary>
 internal static class AccountsApi
 {
-    /// <summary>Where providers send browsers back to.</summary>
+    /// <summary>The path to which providers redirect browsers.</summary>
     public const string CallbackPath = "/accounts/callback";
 
     static readonly string[] fields =
@@ -243,7 +243,7 @@ internal static class AccountsApi
             && value.EnumerateObject().All(static one => one.Value.ValueKind is JsonValueKind.String or JsonValueKind.Null);
         if (!isMap)
         {
-            input.Wrong($"'{name}' is {ApiInput.Kind(value)}. It is an object whose values are strings, or null to remove one.");
+            input.Wrong($"'{name}' is {ApiInput.Kind(value)}. Expected an object whose values are strings, or null to remove one.");
             return null;
         }
         var values = new Dictionary<string, string?>(StringComparer.Ordinal);

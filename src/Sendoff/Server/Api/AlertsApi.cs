@@ -7,17 +7,17 @@ using Sendoff.Server.Auth;
 namespace Sendoff.Server.Api;
 
 /// <summary>An alert rule.</summary>
-/// <param name="Workflow">The workflow that it watches; null for all.</param>
+/// <param name="Workflow">The workflow to watch; null for all workflows.</param>
 /// <param name="On">Any of <c>run_failed</c>, <c>delivery_failed</c>, <c>backlog</c>.</param>
 /// <param name="Type"><c>email</c>, <c>webhook</c> or <c>slack</c>.</param>
-/// <param name="To">Addresses of an email; empty for <c>Smtp:To</c>.</param>
-/// <param name="Url">Of a webhook, without its query; of Slack, without its path.</param>
-/// <param name="QuietSeconds">After a message, how long further failures of the same workflow are counted before one message tells
-/// them.</param>
-/// <param name="Recovered">Whether it tells when it is over, too.</param>
-/// <param name="BacklogSeconds">How long a delivery may be pending; null for <c>Alerts:BacklogAge</c>.</param>
-/// <param name="BacklogRuns">How many runs of a workflow may be queued; null for <c>Alerts:BacklogRuns</c>.</param>
-/// <param name="LastToldAt">When it sent a message last; null for never. Tests do not count.</param>
+/// <param name="To">Recipients of an email; empty for <c>Smtp:To</c>.</param>
+/// <param name="Url">The URL of a webhook without its query, or of Slack without its path.</param>
+/// <param name="QuietSeconds">The quiet time after a message: further failures of the same workflow are counted and reported in one message
+/// at its end.</param>
+/// <param name="Recovered">Whether a recovery is reported too.</param>
+/// <param name="BacklogSeconds">A delivery that is pending for longer is a backlog; null for <c>Alerts:BacklogAge</c>.</param>
+/// <param name="BacklogRuns">More queued runs of a workflow are a backlog; null for <c>Alerts:BacklogRuns</c>.</param>
+/// <param name="LastToldAt">Time of the last message; null for never. Test messages do not count.</param>
 public sealed record AlertDocument(
     string Id,
     string Name,
@@ -50,11 +50,11 @@ public sealed record AlertDocument(
         );
 }
 
-/// <summary>An alert to create, or what one is changed to.</summary>
-/// <param name="To">Addresses; left out for <c>Smtp:To</c>.</param>
-/// <param name="Url">Of a webhook or Slack. Left out of a change, it stays.</param>
-/// <param name="QuietSeconds">0 to 604800; <c>Alerts:Quiet</c>, 900, if left out.</param>
-/// <param name="Recovered">True if left out.</param>
+/// <summary>An alert to create, or the new fields of an alert.</summary>
+/// <param name="To">Recipients of an email; if omitted, <c>Smtp:To</c>.</param>
+/// <param name="Url">The URL of a webhook or Slack. If a change omits it, it is not changed.</param>
+/// <param name="QuietSeconds">0 to 604800; if omitted, <c>Alerts:Quiet</c> (900).</param>
+/// <param name="Recovered">If omitted, true.</param>
 public sealed record AlertRequestDocument(
     string Name,
     string? Workflow,
@@ -68,10 +68,10 @@ public sealed record AlertRequestDocument(
     long? BacklogRuns
 );
 
-/// <param name="Run">The run that the message is recorded as, with its delivery.</param>
+/// <param name="Run">The run of the test message, with its delivery.</param>
 public sealed record AlertTestDocument(string Run);
 
-/// <summary><c>/api/v1/alerts</c>: who is told what goes wrong.</summary>
+/// <summary><c>/api/v1/alerts</c>: alerts for failures and backlogs.</summary>
 internal static class AlertsApi
 {
     static readonly string[] fields =
@@ -192,7 +192,7 @@ internal static class AlertsApi
     static Problem Missing(string id) => Problem.NotFound($"There is no alert '{id}'.");
 }
 
-/// <summary>An alert as the API and the form give it.</summary>
+/// <summary>Fields of an alert from the API or the form.</summary>
 public sealed record AlertFields(
     string? Name,
     string? Workflow,
@@ -214,31 +214,32 @@ public sealed record AlertFields(
     public static IReadOnlyList<string> NamesOf(AlertCauses causes) =>
         [.. all.Where(cause => causes.HasFlag(cause)).Select(static cause => Names.Of(cause))];
 
-    /// <summary>Null with a problem of <paramref name="input"/>. The rest is checked as it is saved.</summary>
-    /// <param name="before">The alert that is changed.</param>
+    /// <summary>Converts the fields; null if <paramref name="input"/> has a problem. Other checks are made when the alert is
+    /// saved.</summary>
+    /// <param name="before">The alert to change; null for a new one.</param>
     internal AlertRule? ToRule(ApiInput input, AlertRule? before, EngineContext engine)
     {
         if (Name is null)
-            input.Wrong("'name' is missing. It is a string.");
+            input.Wrong("'name' is missing. Expected a string.");
         if (string.IsNullOrEmpty(Type))
-            input.Wrong($"'type' is missing. It is one of {string.Join(", ", Names.All<AlertKind>())}.");
+            input.Wrong($"'type' is missing. Expected one of {string.Join(", ", Names.All<AlertKind>())}.");
         var kind = input.State<AlertKind>("type", Type) ?? AlertKind.Email;
         var causes = AlertCauses.None;
         foreach (string name in On)
         {
             var cause = all.FirstOrDefault(one => Names.Of(one) == name);
             if (cause == AlertCauses.None)
-                input.Wrong($"'on' has '{name}'. It is a list of {string.Join(", ", CauseNames)}.");
+                input.Wrong($"'on' contains '{name}'. Expected a list of {string.Join(", ", CauseNames)}.");
             causes |= cause;
         }
         if (kind == AlertKind.Email && !string.IsNullOrEmpty(Url))
-            input.Wrong("'url' is of type webhook or slack. An email has 'to'.");
+            input.Wrong("'url' is only for the types webhook and slack. For an email, use 'to'.");
         if (kind != AlertKind.Email && To.Count > 0)
-            input.Wrong("'to' is of type email. A webhook and Slack have 'url'.");
+            input.Wrong("'to' is only for the type email. For a webhook or Slack, use 'url'.");
         var quiet = Span(input, "quietSeconds", QuietSeconds, 0) ?? engine.Limits.AlertQuiet;
         var age = Span(input, "backlogSeconds", BacklogSeconds, 1);
         if (BacklogRuns is < 1 or > int.MaxValue)
-            input.Wrong($"'backlogRuns' is {BacklogRuns}. It is a whole number from 1.");
+            input.Wrong($"'backlogRuns' is {BacklogRuns}. Expected a whole number, at least 1.");
         if (input.Problem is not null)
             return null;
         IReadOnlyList<string> target =
@@ -264,7 +265,7 @@ public sealed record AlertFields(
     static TimeSpan? Span(ApiInput input, string name, long? seconds, int least)
     {
         if (seconds is < 0 or > 604_800 || seconds < least)
-            input.Wrong($"'{name}' is {seconds}. It is a whole number from {least} to 604800 (7 days).");
+            input.Wrong($"'{name}' is {seconds}. Expected a whole number from {least} to 604800 (7 days).");
         return seconds is >= 0 and <= 604_800 ? TimeSpan.FromSeconds(seconds.Value) : null;
     }
 }

@@ -4,7 +4,7 @@ using Microsoft.OpenApi;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>The OpenAPI document at <c>/openapi/v1.json</c>: what the endpoints say of themselves, and how a caller signs in.</summary>
+/// <summary>The OpenAPI document at <c>/openapi/v1.json</c>, generated from the endpoints, with the security schemes.</summary>
 internal static class ApiDescription
 {
     public const string Name = "v1";
@@ -23,7 +23,7 @@ internal static class ApiDescription
                     License = new() { Name = "MIT", Identifier = "MIT" },
                     Description = "Lists return {items, nextCursor}. Errors are problem details (RFC 9457).",
                 };
-                // Where the document was asked for: a URL that ends in a slash would double it.
+                // The URL from which the document was requested. A trailing slash would be doubled.
                 foreach (var server in document.Servers ?? [])
                     server.Url = server.Url?.TrimEnd('/');
                 document.Components ??= new();
@@ -33,14 +33,14 @@ internal static class ApiDescription
                     {
                         Type = SecuritySchemeType.Http,
                         Scheme = "bearer",
-                        Description = "The admin token, or one made by `sendoff tokens create`.",
+                        Description = "The admin token, or a token created with `sendoff tokens create`.",
                     },
                     [Session] = new OpenApiSecurityScheme
                     {
                         Type = SecuritySchemeType.ApiKey,
                         In = ParameterLocation.Cookie,
                         Name = Auth.SessionCookie.Name,
-                        Description = "A browser that is signed in. Changes must come from the server's own pages.",
+                        Description = "The session of a signed-in browser. Changes must come from the server's own pages.",
                     },
                 };
                 document.Security = [NeededIn(document, Token), NeededIn(document, Session)];

@@ -6,24 +6,24 @@ using EventId = Sendoff.Engine.Model.EventId;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Reads the input of a caller, and keeps the first error as the response: what is wrong, where, and what is expected.</summary>
+/// <summary>Reads the input of a request, and keeps the first error as the response: what is wrong, where, and what is expected.</summary>
 internal sealed class ApiInput
 {
     public const int LimitDefault = 50,
         LimitMax = 200;
     static readonly JsonDocumentOptions deep = new() { MaxDepth = RawJson.ShownDepth };
 
-    /// <summary>The first mistake.</summary>
+    /// <summary>The first error.</summary>
     public Problem? Problem { get; private set; }
 
-    /// <param name="known">The query's parameters; another name is a mistake.</param>
+    /// <param name="known">The known parameters of the query. Any other name is an error.</param>
     public static ApiInput Of(HttpRequest request, params ReadOnlySpan<string> known)
     {
         var input = new ApiInput();
         foreach (var (name, values) in request.Query)
         {
             if (!known.Contains(name))
-                input.Wrong($"The query parameter '{name}' is unknown. Known here: {string.Join(", ", known)}.");
+                input.Wrong($"The query parameter '{name}' is unknown. Known parameters: {string.Join(", ", known)}.");
             else if (values.Count > 1)
                 input.Wrong($"The query parameter '{name}' is given {values.Count} times. Use it once.");
         }
@@ -36,7 +36,7 @@ internal sealed class ApiInput
             return LimitDefault;
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit is >= 1 and <= LimitMax)
             return limit;
-        Wrong($"'limit' is '{text}'. It is a whole number from 1 to {LimitMax}.");
+        Wrong($"'limit' is '{text}'. Expected a whole number from 1 to {LimitMax}.");
         return LimitDefault;
     }
 
@@ -46,7 +46,7 @@ internal sealed class ApiInput
             return null;
         if (long.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long cursor) && cursor >= 0)
             return cursor;
-        Wrong($"'cursor' is '{text}'. It is the unchanged nextCursor of the previous page.");
+        Wrong($"'cursor' is '{text}'. Expected the unchanged nextCursor of the previous page.");
         return null;
     }
 
@@ -61,7 +61,7 @@ internal sealed class ApiInput
             && DateTimeOffset.TryParse(encoded, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
         )
             return time;
-        Wrong($"'{name}' is '{text}'. It is a time as 2026-11-23T14:00:00Z or a date as 2026-11-23, in UTC.");
+        Wrong($"'{name}' is '{text}'. Expected a time such as 2026-11-23T14:00:00Z or a date such as 2026-11-23, in UTC.");
         return null;
     }
 
@@ -71,7 +71,7 @@ internal sealed class ApiInput
             return null;
         if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day))
             return day;
-        Wrong($"'{name}' is '{text}'. It is a date as 2026-11-23.");
+        Wrong($"'{name}' is '{text}'. Expected a date such as 2026-11-23.");
         return null;
     }
 
@@ -82,7 +82,7 @@ internal sealed class ApiInput
             return null;
         if (Names.TryParse(text, out T value))
             return value;
-        Wrong($"'{name}' is '{text}'. It is one of {string.Join(", ", Names.All<T>())}.");
+        Wrong($"'{name}' is '{text}'. Expected one of {string.Join(", ", Names.All<T>())}.");
         return null;
     }
 
@@ -96,7 +96,7 @@ internal sealed class ApiInput
             return false;
         if (bool.TryParse(text, out bool on))
             return on;
-        Wrong($"'{name}' is '{text}'. It is true or false.");
+        Wrong($"'{name}' is '{text}'. Expected true or false.");
         return false;
     }
 
@@ -108,7 +108,7 @@ internal sealed class ApiInput
             return new((text[0] - '0') * 100, (text[0] - '0') * 100 + 99);
         if (text.Length == 3 && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int code) && code >= 100)
             return new(code, code);
-        Wrong($"'code' is '{text}'. It is a status as 404, or a class of them as 5xx.");
+        Wrong($"'code' is '{text}'. Expected a status such as 404, or a class such as 5xx.");
         return null;
     }
 
@@ -136,26 +136,26 @@ internal sealed class ApiInput
     public string WorkflowName(string text)
     {
         if (!Engine.Workflows.WorkflowName.IsValid(text))
-            Wrong($"'{text}' cannot be a workflow's name. {Engine.Workflows.WorkflowName.Rule}");
+            Wrong($"'{text}' is not valid as a workflow's name. {Engine.Workflows.WorkflowName.Rule}");
         return text;
     }
 
     public void Wrong(string detail) => Problem ??= Problem.BadInput(detail);
 
     void WrongId(string what, string prefix, string text) =>
-        Wrong($"'{text}' is not the id of {what}. It is '{prefix}' and 13 characters, as '{prefix}{new string('0', 13)}'.");
+        Wrong($"'{text}' is not the id of {what}. Expected '{prefix}' and 13 characters, such as '{prefix}{new string('0', 13)}'.");
 
-    /// <summary>The body as one JSON object with none but the <paramref name="known"/> fields;
-    /// null when there is a <see cref="Problem"/>.</summary>
+    /// <summary>Reads the body as one JSON object with only the <paramref name="known"/> fields; null if there is a <see
+    /// cref="Problem"/>.</summary>
     public async Task<JsonElement?> ObjectAsync(HttpRequest request, string[] known, CancellationToken ct)
     {
-        // Kestrel refuses what is over its own limit with 413.
+        // Kestrel refuses a body over its limit with 413.
         var body = new MemoryStream();
         await request.Body.CopyToAsync(body, ct);
         return Object(body.ToArray(), known);
     }
 
-    /// <summary>The same of a body that has been read.</summary>
+    /// <summary>Parses a body that has been read.</summary>
     public JsonElement? Object(byte[] body, string[] known)
     {
         if (!Utf8.IsValid(body))
@@ -176,7 +176,7 @@ internal sealed class ApiInput
         catch (JsonException e)
         {
             Wrong(
-                $"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}. It may nest {RawJson.ShownDepth} levels."
+                $"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}. It can have {RawJson.ShownDepth} levels of nesting."
             );
             return null;
         }
@@ -186,13 +186,13 @@ internal sealed class ApiInput
     {
         if (body.ValueKind != JsonValueKind.Object)
         {
-            Wrong($"The body is {Kind(body)}. It is a JSON object with {string.Join(", ", known)}.");
+            Wrong($"The body is {Kind(body)}. Expected a JSON object with {string.Join(", ", known)}.");
             return false;
         }
         foreach (var field in body.EnumerateObject())
         {
             if (!known.Contains(field.Name))
-                Wrong($"The field '{field.Name}' is unknown. Known here: {string.Join(", ", known)}.");
+                Wrong($"The field '{field.Name}' is unknown. Known fields: {string.Join(", ", known)}.");
         }
         return Problem is null;
     }
@@ -203,7 +203,7 @@ internal sealed class ApiInput
             return null;
         if (value.ValueKind == JsonValueKind.String)
             return value.GetString();
-        Wrong($"'{name}' is {Kind(value)}. It is a string.");
+        Wrong($"'{name}' is {Kind(value)}. Expected a string.");
         return null;
     }
 
@@ -213,7 +213,7 @@ internal sealed class ApiInput
             return null;
         if (value.ValueKind is JsonValueKind.True or JsonValueKind.False)
             return value.GetBoolean();
-        Wrong($"'{name}' is {Kind(value)}. It is true or false.");
+        Wrong($"'{name}' is {Kind(value)}. Expected true or false.");
         return null;
     }
 
@@ -223,7 +223,7 @@ internal sealed class ApiInput
             return null;
         if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number))
             return number;
-        Wrong($"'{name}' is {(value.ValueKind == JsonValueKind.Number ? value.GetRawText() : Kind(value))}. It is a whole number.");
+        Wrong($"'{name}' is {(value.ValueKind == JsonValueKind.Number ? value.GetRawText() : Kind(value))}. Expected a whole number.");
         return null;
     }
 
@@ -233,7 +233,7 @@ internal sealed class ApiInput
             return null;
         if (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(static one => one.ValueKind == JsonValueKind.String))
             return [.. value.EnumerateArray().Select(static one => one.GetString()!)];
-        Wrong($"'{name}' is {Kind(value)}. It is an array of strings.");
+        Wrong($"'{name}' is {Kind(value)}. Expected an array of strings.");
         return null;
     }
 

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>How every document is written: camelCase, UTC times, nulls kept.</summary>
+/// <summary>The format of all documents: camelCase, UTC times, null values included.</summary>
 [JsonSourceGenerationOptions(
     JsonSerializerDefaults.Web,
     NumberHandling = JsonNumberHandling.Strict,
@@ -58,7 +58,7 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(ProblemDocument))]
 public sealed partial class ApiJson : JsonSerializerContext
 {
-    /// <summary>Levels of nesting that are read and written: an event's body may have 256 of them.</summary>
+    /// <summary>Maximum nesting of documents: an event's body may have 256 levels.</summary>
     public const int MaxDepth = 512;
 }
 

@@ -3,20 +3,18 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>
-/// A delivery's request as a curl command for a POSIX shell, bash or zsh, run as a file or pasted into a terminal, with every header as it
-/// was last sent. Whatever the request holds, the shell takes it as text: it is in single quotes, names too, or is Base64. What an
-/// interactive shell or a terminal would act upon even there is written in octal.
-/// </summary>
+/// <summary> A delivery's request as a curl command for a POSIX shell, bash or zsh, run as a file or pasted into a terminal, with all
+/// headers of the last attempt. The content of the request is always text for the shell: it is in single quotes, including names, or in
+/// Base64. Characters that have an effect in an interactive shell or a terminal even in quotes are written in octal. </summary>
 internal static class CurlCommand
 {
-    /// <summary>One argument of a command can be 128 KiB on Linux; what is longer comes through a pipe.</summary>
+    /// <summary>Linux limits an argument to 128 KiB, so longer bodies are piped.</summary>
     const int ArgumentBytes = 64 * 1024;
 
-    /// <summary>Above it some versions of curl ask whether to go on (<c>expect: 100-continue</c>).</summary>
+    /// <summary>For larger bodies, some versions of curl send <c>expect: 100-continue</c>.</summary>
     const int ExpectBytes = 1024;
 
-    /// <summary>Writes one command after another, so that no more than one is held.</summary>
+    /// <summary>Writes the commands one after another, so that only one is in memory.</summary>
     public static async Task WriteAsync(Stream output, string of, IAsyncEnumerable<DeliveryDocument> deliveries, CancellationToken ct)
     {
         await using var writer = new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true);
@@ -45,7 +43,7 @@ internal static class CurlCommand
     static IEnumerable<string> Switches(RequestDocument request)
     {
         bool hasBody = request.BodyBytes > 0;
-        // Where a response to HEAD announces a body, curl would wait for it.
+        // curl would wait for a body if a response to HEAD announces one.
         if (request.Method == "HEAD")
             yield return hasBody ? "-X HEAD --max-time 10" : "--head";
         else if (request.Method != (HasData(request) ? "POST" : "GET"))
@@ -58,7 +56,7 @@ internal static class CurlCommand
             yield return "--path-as-is";
     }
 
-    /// <summary>Methods that announce an empty body are given one.</summary>
+    /// <summary>Methods that announce an empty body get one.</summary>
     static bool HasData(RequestDocument request) => request.BodyBytes > 0 || request.Method is "POST" or "PUT" or "PATCH";
 
     static IEnumerable<string> Headers(RequestDocument request)
@@ -74,7 +72,7 @@ internal static class CurlCommand
             foreach (string value in values)
                 yield return "-H " + HeaderLine(name, value);
         }
-        // What curl would add by itself, and was not sent.
+        // Headers that curl would add, but were not sent.
         if (HasData(request) && !hasType)
             yield return "-H 'content-type:'";
         if (request.BodyBytes > ExpectBytes)
@@ -86,7 +84,7 @@ internal static class CurlCommand
     static string HeaderLine(string name, string value)
     {
         if (value.Length == 0)
-            return Quote(name + ";"); // curl's way to send one without value
+            return Quote(name + ";"); // curl's syntax for a header without a value
         string line = $"{name}: {value}";
         if (IsMasked(value))
             return TerminalText.IsActive(line) ? $"\"$(printf {Format(line)})\"" : Quote(line);
@@ -95,8 +93,8 @@ internal static class CurlCommand
             : Quote(line);
     }
 
-    /// <summary>Bytes for the format of printf: a terminal's own encoding has no part in it, nor has the history of an interactive shell,
-    /// which looks into double quotes. A hyphen at the beginning would be an option.</summary>
+    /// <summary>Bytes as octal escapes for printf, so that neither the terminal's encoding nor the history expansion of an interactive
+    /// shell in double quotes can change them. A leading hyphen would be an option.</summary>
     static string Octal(ReadOnlySpan<byte> bytes)
     {
         var text = new StringBuilder(bytes.Length + 16);
@@ -113,7 +111,7 @@ internal static class CurlCommand
         return text.ToString();
     }
 
-    /// <summary>Text for the format of printf, quoted, of which the mask stays readable.</summary>
+    /// <summary>Quoted text for printf. The mask remains readable.</summary>
     static string Format(string text) =>
         $"'{string.Join(SecretMask.Cover, text.Split(SecretMask.Cover).Select(static part => Octal(Encoding.UTF8.GetBytes(part))))}'";
 
@@ -122,7 +120,7 @@ internal static class CurlCommand
         if (!HasData(request))
             return ("", []);
         bool isText = request.BodyEncoding == BodyText.Utf8;
-        // A terminal acts upon control characters where text is pasted, whatever quotes they are in; a tab completes names.
+        // A terminal interprets control characters in pasted text even inside quotes, and a tab completes names.
         bool isMasked = IsMasked(request.Body);
         bool isPlain = isText && !TerminalText.IsActive(request.Body) && (isMasked || !request.Body.Contains('\t'));
         if (!isPlain && isText && isMasked)
@@ -139,7 +137,7 @@ internal static class CurlCommand
 
     static string Masked(RequestDocument request)
     {
-        // An interactive zsh reads a comment as a command, so that a name must not be one.
+        // An interactive zsh executes a comment as a command, so names of values are quoted.
         List<string> what =
         [
             .. request.Headers.Where(h => h.Value.Any(IsMasked)).Select(h => h.Key.All(IsWord) ? h.Key : "a header").Distinct(),

@@ -28,7 +28,7 @@ internal static class DeliveriesApi
             .MapPost("/resend", ResendManyAsync)
             .WithName("resendDeliveries")
             .WithSummary(
-                "Resend many deliveries by id or filter. A filter without a status takes failed, blocked and interrupted deliveries"
+                "Resend many deliveries by id or filter. A filter without a status selects failed, blocked and interrupted deliveries"
             )
             .TakesBody<ResendRequestDocument>();
     }
@@ -108,7 +108,7 @@ internal static class DeliveriesApi
             _ => new Problem(
                 StatusCodes.Status409Conflict,
                 "Under way",
-                $"The delivery '{id}' is already waiting or being sent. Resend it when it has ended."
+                $"The delivery '{id}' is already pending or being sent. Resend it after it has ended."
             ),
         };
     }
@@ -139,9 +139,9 @@ internal static class DeliveriesApi
             Code = input.Code(input.Text(body, "code")),
             Phase = input.State<AttemptPhase>("phase", input.Text(body, "phase")),
         };
-        // A body that chooses nothing would send the whole history again.
+        // A request without ids and filter would resend the whole history.
         if (chosen is null && filter == new DeliveryFilter(null, null, null, null, null, null, null, ApiInput.LimitMax))
-            input.Wrong($"Choose deliveries: 'ids', or at least one of {string.Join(", ", resendFields[1..])}.");
+            input.Wrong($"Choose deliveries with 'ids', or with at least one of {string.Join(", ", resendFields[1..])}.");
         if (chosen is null && Resending.WhyNot(filter.Status) is { } why)
             input.Wrong(why);
         if (input.Problem is { } problem)
@@ -161,9 +161,9 @@ internal static class DeliveriesApi
         if (body.EnumerateObject().Count() > 1)
             input.Wrong("'ids' cannot be combined with a filter.");
         else if (ids.ValueKind != JsonValueKind.Array || ids.EnumerateArray().Any(i => i.ValueKind != JsonValueKind.String))
-            input.Wrong("'ids' is an array of delivery ids.");
+            input.Wrong("'ids' must be an array of delivery ids.");
         else if (ids.GetArrayLength() > most)
-            input.Wrong($"'ids' has {ids.GetArrayLength():N0} ids. The limit is {most:N0} per request.");
+            input.Wrong($"'ids' contains {ids.GetArrayLength():N0} ids. The limit is {most:N0} per request.");
         else
             all.AddRange(ids.EnumerateArray().Select(i => input.Delivery(i.GetString()!)).Distinct());
         return all;

@@ -5,10 +5,11 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>The run document (docs/run-document.schema.json): what <c>sendoff run --json</c> prints
-/// and <c>GET /api/v1/runs/{id}</c> answers.</summary>
-/// <param name="DeliveryMs">The sum of all attempts' <c>totalMs</c>: metered apart, never counted as compute (E6).</param>
-/// <param name="Message">What <c>$end</c> or <c>$.flow.exit</c> was given, or why the run ended.</param>
+/// <summary>The run document (docs/run-document.schema.json), returned by <c>GET /api/v1/runs/{id}</c> and printed by <c>sendoff run
+/// --json</c>.</summary>
+/// <param name="DeliveryMs">The sum of <c>totalMs</c> of all attempts. It is measured separately and does not count as compute time
+/// (E6).</param>
+/// <param name="Message">The argument of <c>$end</c> or <c>$.flow.exit</c>, or why the run ended.</param>
 public sealed record RunDocument(
     string Id,
     string Workflow,
@@ -31,7 +32,7 @@ public sealed record RunDocument(
     /// <summary>Why and until when the run is or was suspended (B3); null if it never was.</summary>
     public SuspensionDocument? Suspension { get; init; }
 
-    /// <summary>The suspended run that this one continues. This document has its deliveries as well.</summary>
+    /// <summary>The suspended run that this run continues. This document includes its deliveries.</summary>
     public string? Continues { get; init; }
 
     /// <summary>The run that continues this one.</summary>
@@ -71,10 +72,10 @@ public sealed record RunDocument(
 
 /// <param name="Kind"><c>suspend</c>: the run waits to be resumed, and fails at <paramref name="Until"/>; <c>delay</c>, <c>rerun</c>: it
 /// resumes then.</param>
-/// <param name="Step">The step that holds it.</param>
+/// <param name="Step">The step that suspended the run.</param>
 public sealed record SuspensionDocument(string Kind, string? Step, DateTimeOffset Until);
 
-/// <summary>What the caller of the trigger was answered by <c>$.respond</c>.</summary>
+/// <summary>The response to the caller of the trigger, from <c>$.respond</c>.</summary>
 public sealed record RunResponseDocument(
     int Status,
     IReadOnlyDictionary<string, IReadOnlyList<string>> Headers,
@@ -91,8 +92,8 @@ public sealed record RunResponseDocument(
     }
 }
 
-/// <param name="Exports">A JSON object: <c>$return_value</c>, <c>$summary</c> and what the step exported by name.</param>
-/// <param name="Inputs">The step's props as they were evaluated; null when it has none.</param>
+/// <param name="Exports">A JSON object: <c>$return_value</c>, <c>$summary</c> and the named exports of the step.</param>
+/// <param name="Inputs">The evaluated props of the step; null if it has none.</param>
 public sealed record StepDocument(
     string Name,
     int Index,
@@ -131,8 +132,8 @@ public sealed record ErrorDocument(string Name, string Message, string? Code, st
         error is null ? null : new(error.Name, error.Message, error.Code, error.Stack, error.Line, error.Column);
 }
 
-/// <summary>A delivery with its attempts. <paramref name="Request"/> is what was asked;
-/// <paramref name="Error"/> the last attempt's, or why it was blocked.</summary>
+/// <summary>A delivery with its attempts. <paramref name="Request"/> is the request as created;
+/// <paramref name="Error"/> is that of the last attempt, or why the delivery was blocked.</summary>
 /// <param name="Step">The index of its step in the run.</param>
 /// <param name="Destination">The kind of destination: <c>http</c>, <c>email</c>, <c>emit</c>, <c>sse</c>, <c>s3</c>.</param>
 public sealed record DeliveryDocument(
@@ -176,12 +177,12 @@ public sealed record RequestDocument(
     long BodyBytes
 )
 {
-    /// <summary>Bytes of the body, when this document leaves it out for its size; <c>GET /api/v1/deliveries/{id}</c> has it. Else
-    /// absent.</summary>
+    /// <summary>The size of the body in bytes if this document omits it because of its size; otherwise absent. <c>GET
+    /// /api/v1/deliveries/{id}</c> includes the body.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public long BodyLeftOut { get; init; }
 
-    /// <summary>This document leaves out the headers too; <c>GET /api/v1/deliveries/{id}</c> has them. Else absent.</summary>
+    /// <summary>True if this document omits the headers too; otherwise absent. <c>GET /api/v1/deliveries/{id}</c> includes them.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool HeadersLeftOut { get; init; }
 
@@ -196,8 +197,8 @@ public sealed record RequestDocument(
     }
 }
 
-/// <summary>One try, as it went over the wire: <paramref name="Request"/> has every header line that was written.</summary>
-/// <param name="Redirects">Those that were followed, in order; <paramref name="Response"/> is what came last.</param>
+/// <summary>An attempt as sent: <paramref name="Request"/> has every header line.</summary>
+/// <param name="Redirects">The followed redirects, in order. <paramref name="Response"/> is the last response.</param>
 public sealed record AttemptDocument(
     int Number,
     DateTimeOffset StartedAt,
@@ -232,14 +233,14 @@ public sealed record AttemptDocument(
         );
 }
 
-/// <summary>A redirect that was followed: the request, the status and address that answered it, and where that led.</summary>
+/// <summary>A followed redirect: the request, the status and address of the response, and its target.</summary>
 /// <param name="Location">Absolute, without userinfo and fragment.</param>
 public sealed record RedirectDocument(string Method, string Url, int Status, string? RemoteAddress, string Location)
 {
     internal static RedirectDocument From(RedirectHop hop) => new(hop.Method, hop.Url, hop.Status, hop.RemoteAddress, hop.Location);
 }
 
-/// <param name="BodyBytes">Bytes on the wire; <paramref name="Body"/> is decoded and may be cut (<paramref name="Truncated"/>).</param>
+/// <param name="BodyBytes">Bytes on the wire. <paramref name="Body"/> is decoded and may be cut (<paramref name="Truncated"/>).</param>
 public sealed record AttemptResponseDocument(
     int Status,
     string HttpVersion,
@@ -250,8 +251,8 @@ public sealed record AttemptResponseDocument(
     bool Truncated
 )
 {
-    /// <summary>Bytes kept of the body, when this document leaves them out for their size; <c>GET /api/v1/deliveries/{id}</c> has them.
-    /// Else absent.</summary>
+    /// <summary>The number of stored bytes of the body if this document omits them because of their size; otherwise absent. <c>GET
+    /// /api/v1/deliveries/{id}</c> includes them.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public long BodyLeftOut { get; init; }
 
@@ -282,14 +283,15 @@ public sealed record AttemptResponseDocument(
     }
 }
 
-/// <param name="Code">One of the closed vocabulary of rule C5.</param>
+/// <param name="Code">One of the codes of rule C5.</param>
 public sealed record AttemptErrorDocument(string Code, string Phase, string Message)
 {
     internal static AttemptErrorDocument? From(AttemptError? error) =>
         error is null ? null : new(Names.Of(error.Code), Names.Of(error.Phase), error.Message);
 }
 
-/// <summary>The waterfall; null where the phase did not happen. <paramref name="TotalMs"/> leaves <paramref name="QueueMs"/> out.</summary>
+/// <summary>The waterfall. A phase that did not happen is null. <paramref name="TotalMs"/> does not include <paramref
+/// name="QueueMs"/>.</summary>
 public sealed record TimingDocument(
     double QueueMs,
     double? DnsMs,
@@ -314,7 +316,7 @@ public sealed record TimingDocument(
         );
 }
 
-/// <summary>Header lines as <c>{name: [values]}</c>, in the order of their first line. Names that differ in case only are one.</summary>
+/// <summary>Header lines as <c>{name: [values]}</c>, in the order of their first line. Names that differ only in case are joined.</summary>
 static class HeaderLines
 {
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Of(IReadOnlyList<Header> lines)
@@ -331,7 +333,7 @@ static class HeaderLines
     }
 }
 
-/// <summary>Body bytes as text where they are UTF-8, else as Base64.</summary>
+/// <summary>Body bytes as text if they are UTF-8, otherwise as Base64.</summary>
 static class BodyText
 {
     public const string Utf8 = "utf8";

@@ -16,13 +16,13 @@ internal static class DraftsApi
         draft
             .MapPut("/", SaveAsync)
             .WithName("saveDraft")
-            .WithSummary("Save a draft, also with errors: {files:{path:text}}, a zip, or a single step file")
+            .WithSummary("Save a draft, even with errors: {files:{path:text}}, a ZIP, or a single step file")
             .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript")
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge);
         draft
             .MapPost("/check", CheckAsync)
             .WithName("checkDraft")
-            .WithSummary("Check the draft like a deploy would; this installs its packages");
+            .WithSummary("Check the draft like a deploy; this installs its packages");
         draft.MapDelete("/", DiscardAsync).WithName("discardDraft").WithSummary("Discard the draft");
     }
 

@@ -4,18 +4,18 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Where deliveries come from, for those who let them in; nothing secret.</summary>
-/// <param name="Fixed">False: they come from whatever address the system or the proxy chooses, which may change.</param>
+/// <summary>The public source addresses of deliveries, for firewalls of receivers.</summary>
+/// <param name="Fixed">If false, the system or the proxy chooses the address, and it may change.</param>
 /// <param name="Addresses">IP addresses and ranges.</param>
 public sealed record EgressAddressesDocument(bool Fixed, IReadOnlyList<string> Addresses);
 
 /// <summary>A workflow's own rules, in addition to the server's.</summary>
 public sealed record WorkflowRulesDocument(string Workflow, IReadOnlyList<string> Allow, IReadOnlyList<string> Deny);
 
-/// <summary>Egress rules and source addresses of deliveries: what is in force.</summary>
+/// <summary>The egress rules and source addresses in force.</summary>
 /// <param name="LocalAddresses">Setting <c>Egress:Addresses</c>.</param>
-/// <param name="Proxy">Without its user and password; null when there is none.</param>
-/// <param name="Development">The development profile: <paramref name="Allow"/> has loopback.</param>
+/// <param name="Proxy">The proxy without its user and password; null if there is none.</param>
+/// <param name="Development">The development profile is active: <paramref name="Allow"/> includes loopback.</param>
 public sealed record EgressDocument(
     bool Fixed,
     IReadOnlyList<string> Addresses,
@@ -27,7 +27,7 @@ public sealed record EgressDocument(
     bool Development
 );
 
-/// <summary><c>/.well-known/egress.json</c>, open to everybody, and <c>/api/v1/egress</c> (D3).</summary>
+/// <summary><c>/.well-known/egress.json</c>, which needs no sign-in, and <c>/api/v1/egress</c> (D3).</summary>
 internal static class EgressApi
 {
     public static void MapPublic(IEndpointRouteBuilder routes) =>

@@ -3,8 +3,8 @@ namespace Sendoff.Server.Api;
 /// <summary>A streamed response: server-sent events.</summary>
 internal static class EventStream
 {
-    /// <summary>Its headers. A proxy such as nginx would keep what is written until its buffer is full, and with a stream that is
-    /// never.</summary>
+    /// <summary>Sets the headers of a stream. A proxy such as nginx would otherwise buffer the response, and a stream may never fill the
+    /// buffer.</summary>
     public static void Begin(HttpResponse response)
     {
         response.ContentType = "text/event-stream";

@@ -19,7 +19,7 @@ internal static class EventsApi
             .WithName("getEventBody")
             .WithSummary("The raw body of a received event; secrets are masked")
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream");
-        events.MapGet("/{id}/runs", ListRunsAsync).WithName("listEventRuns").WithSummary("The newest runs of an event, replays included");
+        events.MapGet("/{id}/runs", ListRunsAsync).WithName("listEventRuns").WithSummary("The newest runs of an event, including replays");
     }
 
     static async Task<Results<Ok<ListDocument<EventDocument>>, Problem>> ListAsync(
@@ -71,13 +71,13 @@ internal static class EventsApi
             return problem;
         if (await store.GetEventAsync(wanted, ct) is not { } found)
             return Missing(id);
-        // Never a page of this server, whatever the caller sent.
+        // Never rendered as a page of this server, whatever its content.
         return BodyOf(found) is { } body
             ? TypedResults.Bytes(body, "application/octet-stream", $"{found.Id}.body")
             : Problem.NotFound($"The event '{id}' has no body.");
     }
 
-    /// <summary>The bytes that came, with secrets masked; null when the event has no body.</summary>
+    /// <summary>The received bytes with secrets masked; null if the event has no body.</summary>
     public static byte[]? BodyOf(Event received)
     {
         if (!received.Raw.IsEmpty)

@@ -4,7 +4,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>The traffic of a run or of one delivery, for other tools: <c>…/har</c> and <c>…/curl</c>.</summary>
+/// <summary>Exports of a run or of one delivery for other tools: <c>…/har</c> and <c>…/curl</c>.</summary>
 internal static class ExportApi
 {
     public static void Map(IEndpointRouteBuilder api)
@@ -87,8 +87,8 @@ internal static class ExportApi
         return await store.GetRunOutlineAsync(run, ct) is { } outline ? (outline, null) : (null, RunsApi.Missing(id));
     }
 
-    /// <summary>One after another, as all bodies of a run are more than a server should hold (S8). A run's own document leaves out what is
-    /// large; a delivery's has it.</summary>
+    /// <summary>Reads one delivery at a time, because all bodies of a run together may be too large for memory (S8). Unlike the run's
+    /// document, a delivery's document contains large bodies.</summary>
     static async IAsyncEnumerable<DeliveryDocument> EachAsync(
         RunOutline outline,
         IStore store,

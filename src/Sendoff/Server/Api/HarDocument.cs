@@ -3,15 +3,15 @@ using System.Text.Json.Serialization;
 
 namespace Sendoff.Server.Api;
 
-// HTTP Archive 1.2: field names and their order are the format's; what begins with an underscore is ours.
+// HTTP Archive 1.2: the format defines field names and their order. Names with an underscore are extensions.
 
 public sealed record HarCreator(string Name, string Version);
 
-/// <summary>An attempt; of a delivery that has none, what was asked.</summary>
-/// <param name="StartedDateTime">When the wait in the queue began.</param>
+/// <summary>An attempt. A delivery without attempts has one entry with its request.</summary>
+/// <param name="StartedDateTime">The start of the time in the queue.</param>
 /// <param name="Time">The sum of the timings.</param>
-/// <param name="ServerIPAddress">Null when no connection was made.</param>
-/// <param name="Redirects">Those that were followed between request and response; null when there were none.</param>
+/// <param name="ServerIPAddress">Null without a connection.</param>
+/// <param name="Redirects">The followed redirects; null if there are none.</param>
 public sealed record HarEntry(
     DateTimeOffset StartedDateTime,
     double Time,
@@ -25,7 +25,7 @@ public sealed record HarEntry(
     [property: JsonPropertyName("_redirects")] IReadOnlyList<RedirectDocument>? Redirects
 );
 
-/// <param name="HeadersSize">From the request line to the empty line; -1 when it is not known.</param>
+/// <param name="HeadersSize">From the request line to the empty line; -1 if unknown.</param>
 public sealed record HarRequest(
     string Method,
     string Url,
@@ -38,7 +38,7 @@ public sealed record HarRequest(
     long BodySize
 );
 
-/// <param name="Params">Always empty: the format takes either parameters or text.</param>
+/// <param name="Params">Always empty: the format allows either parameters or text.</param>
 /// <param name="Encoding"><c>base64</c> for a body that is not text; the format defines it for responses only.</param>
 public sealed record HarPostData(
     string MimeType,
@@ -47,7 +47,7 @@ public sealed record HarPostData(
     [property: JsonPropertyName("_encoding")] string? Encoding
 );
 
-/// <param name="Status">0 when there is no response, as browsers write it.</param>
+/// <param name="Status">0 without a response, as browsers write it.</param>
 /// <param name="Error">Code and message of the error; null without one.</param>
 public sealed record HarResponse(
     int Status,
@@ -69,7 +69,7 @@ public sealed record HarPair(string Name, string Value);
 
 public sealed record HarCache;
 
-/// <summary>In milliseconds; -1 where the phase did not happen.</summary>
+/// <summary>In milliseconds; -1 for a phase that did not happen.</summary>
 /// <param name="Connect">Includes <paramref name="Ssl"/>.</param>
 public sealed record HarTimings(double Blocked, double Dns, double Connect, double Ssl, double Send, double Wait, double Receive);
 

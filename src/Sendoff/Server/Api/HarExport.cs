@@ -9,8 +9,8 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Deliveries as an HTTP Archive, for browser tools: an entry an attempt, in the order of the sends. A delivery without attempts
-/// has one entry with why.</summary>
+/// <summary>Deliveries as an HTTP Archive, for browser tools: one entry per attempt, in the order of the sends. A delivery without attempts
+/// has one entry with the reason.</summary>
 internal static class HarExport
 {
     const string UnknownType = "x-unknown";
@@ -21,7 +21,7 @@ internal static class HarExport
 
     static readonly HarContent nothing = new(0, null, UnknownType, null, null, null);
 
-    /// <summary>Writes them as they come, so that no more than one is held.</summary>
+    /// <summary>Writes deliveries as they are read, so that only one is in memory.</summary>
     public static async Task WriteAsync(Stream output, IAsyncEnumerable<DeliveryDocument> deliveries, CancellationToken ct)
     {
         var pipe = PipeWriter.Create(output, new(leaveOpen: true));
@@ -112,7 +112,7 @@ internal static class HarExport
         string? error = attempt.Error is { } fault ? Text(fault) : null;
         if (attempt.Response is not { } response)
             return NoResponse(error ?? attempt.Status);
-        // The reason phrase is not kept, so what the head took is not known.
+        // The reason phrase is not stored, so the size of the head is unknown.
         return new(
             response.Status,
             ReasonPhrases.GetReasonPhrase(response.Status),
@@ -145,7 +145,7 @@ internal static class HarExport
         );
     }
 
-    /// <summary>What is in no phase is time in which nothing could be done: it is counted to the queue.</summary>
+    /// <summary>Time outside all phases is added to the queue.</summary>
     static HarTimings Timings(TimingDocument t)
     {
         double phases = (t.DnsMs ?? 0) + (t.ConnectMs ?? 0) + (t.TlsMs ?? 0) + (t.WriteMs ?? 0) + (t.WaitMs ?? 0) + (t.ReadMs ?? 0);
@@ -178,7 +178,7 @@ internal static class HarExport
         return pairs;
     }
 
-    /// <summary>As recorded; unknown if a mask replaced text of another length.</summary>
+    /// <summary>The recorded size; unknown if a mask has another length than the masked text.</summary>
     static int HeadBytes(RequestDocument request)
     {
         if (request.Url.Contains(SecretMask.Cover, StringComparison.Ordinal))

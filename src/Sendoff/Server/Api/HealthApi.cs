@@ -5,7 +5,7 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Api;
 
-/// <summary><c>/healthz/live</c> and <c>/healthz/ready</c>, open to everybody.</summary>
+/// <summary><c>/healthz/live</c> and <c>/healthz/ready</c>, which need no sign-in.</summary>
 internal static class HealthApi
 {
     public static void Map(IEndpointRouteBuilder routes)

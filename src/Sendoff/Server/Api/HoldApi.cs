@@ -3,13 +3,13 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Api;
 
-/// <param name="Since">When the server was put on hold; null when it is not.</param>
+/// <param name="Since">Start of the hold; null if the server is not on hold.</param>
 public sealed record HoldDocument(DateTimeOffset? Since)
 {
     internal static HoldDocument From(ServerHold hold) => new(hold.IsOn ? hold.Since : null);
 }
 
-/// <summary><c>/api/v1/hold</c>: a server that was started with <c>--hold</c>.</summary>
+/// <summary><c>/api/v1/hold</c>: the hold of a server that was started with <c>--hold</c>.</summary>
 internal static class HoldApi
 {
     public static void Map(IEndpointRouteBuilder api)

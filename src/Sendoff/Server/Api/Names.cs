@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>States and codes as documents spell them: <c>timed_out</c>, <c>blocked_by_egress_policy</c>.</summary>
+/// <summary>Names of states and codes in documents: <c>timed_out</c>, <c>blocked_by_egress_policy</c>.</summary>
 internal static class Names
 {
     public static string Of<T>(T value)
@@ -15,7 +15,7 @@ internal static class Names
     public static IEnumerable<string> All<T>()
         where T : struct, Enum => Enum.GetValues<T>().Select(Of);
 
-    /// <summary>Milliseconds to the microsecond.</summary>
+    /// <summary>Milliseconds, rounded to microseconds.</summary>
     public static double Ms(double ms) => Math.Round(ms, 3);
 
     public static double? Ms(double? ms) => ms is { } value ? Ms(value) : null;

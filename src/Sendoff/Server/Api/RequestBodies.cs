@@ -2,8 +2,8 @@ using Microsoft.OpenApi;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Describes a body that an endpoint reads itself. Accepts() would also turn requests away by content type,
-/// before they can be told why.</summary>
+/// <summary>Describes a body that an endpoint reads itself. Accepts() would also refuse requests by content type, before the endpoint can
+/// give a reason.</summary>
 internal static class RequestBodies
 {
     public static RouteHandlerBuilder TakesBody<T>(this RouteHandlerBuilder endpoint, params string[] otherTypes) =>

@@ -3,18 +3,17 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Which deliveries a resend takes. A request that arrived, or was never meant to go, goes out only when the caller says
-/// so.</summary>
+/// <summary>Selects the deliveries of a resend. Succeeded and captured deliveries are resent only if the caller asks for them.</summary>
 internal static class Resending
 {
-    /// <summary>What a filter finds, unless it names a status.</summary>
+    /// <summary>The statuses for a filter that names no status.</summary>
     static readonly DeliveryStatus[] unsuccessful = [DeliveryStatus.Failed, DeliveryStatus.Blocked, DeliveryStatus.Interrupted];
 
-    /// <summary>What an id names.</summary>
+    /// <summary>The statuses for a delivery given by its id.</summary>
     static readonly DeliveryStatus[] sent = [.. unsuccessful, DeliveryStatus.Succeeded];
     static readonly DeliveryStatus[] any = [.. sent, DeliveryStatus.Captured];
 
-    /// <summary>The statuses that a resend by filter takes; none when the filter names one that is not resent in bulk.</summary>
+    /// <summary>The statuses for a resend by filter; empty if the named status cannot be resent by a filter.</summary>
     public static IReadOnlyList<DeliveryStatus> Of(DeliveryStatus? named) =>
         named switch
         {
@@ -23,21 +22,21 @@ internal static class Resending
             _ => [],
         };
 
-    /// <summary>Why nothing of this status is resent by a filter; null when it is.</summary>
+    /// <summary>Why deliveries of this status cannot be resent by a filter; null if they can.</summary>
     public static string? WhyNot(DeliveryStatus? named) =>
         Of(named).Count > 0 ? null
-        : named == DeliveryStatus.Captured ? "A filter cannot resend captured deliveries. Send each by its id, with captured=true."
-        : $"Deliveries that are {Names.Of(named!.Value)} are already waiting or being sent. "
+        : named == DeliveryStatus.Captured ? "A filter cannot resend captured deliveries. Resend each by its id, with captured=true."
+        : $"Deliveries with the status {Names.Of(named!.Value)} are already pending or being sent. "
             + $"Choose one of {string.Join(", ", sent.Select(Names.Of))}.";
 
-    /// <summary>Sends one again by its id.</summary>
-    /// <param name="evenCaptured">One that was captured is sent, too.</param>
+    /// <summary>Resends one delivery by its id.</summary>
+    /// <param name="evenCaptured">Also resend a captured delivery.</param>
     public static Task<bool> OneAsync(DeliveryId delivery, bool evenCaptured, DeliveryDispatcher deliveries, CancellationToken ct) =>
         deliveries.ResendAsync(delivery, evenCaptured ? any : sent, ct);
 
-    /// <summary>Sends each again, in their order. Those skipped are <c>unknown</c>, <c>under_way</c>, or have another status than those
-    /// that are taken, which is the reason then.</summary>
-    /// <param name="taken">The statuses that the filter takes; null with ids.</param>
+    /// <summary>Resends the deliveries in their order. The reason of a skipped one is <c>unknown</c>, <c>under_way</c>, or its status if
+    /// the filter does not include it.</summary>
+    /// <param name="taken">The statuses of the filter; null with ids.</param>
     public static async Task<(List<string> Resent, OrderedDictionary<string, string> Skipped)> EachAsync(
         IReadOnlyList<DeliveryId> chosen,
         IReadOnlyList<DeliveryStatus>? taken,
@@ -66,8 +65,8 @@ internal static class Resending
             { } status => Names.Of(status),
         };
 
-    /// <summary>The ids that a filter finds, oldest first, as they were sent. Every id is found before the first is sent, since sending
-    /// changes what the filter finds. Of more than <paramref name="most"/>, the newest.</summary>
+    /// <summary>The ids that match a filter, oldest first. All ids are found before the first one is resent, because a resend changes the
+    /// result of the filter. If more than <paramref name="most"/> match, the newest are returned.</summary>
     public static async Task<(List<DeliveryId> Found, bool More)> FindAsync(
         IStore store,
         DeliveryFilter filter,

@@ -10,7 +10,7 @@ using Sendoff.Server.Triggers;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>A page of a list. <paramref name="NextCursor"/> goes into <c>cursor</c> for the next one; null at the end.</summary>
+/// <summary>A page of a list. <paramref name="NextCursor"/> is the <c>cursor</c> of the next page; null at the end.</summary>
 public sealed record ListDocument<T>(IReadOnlyList<T> Items, string? NextCursor)
 {
     internal static ListDocument<T> From<TRow>(Page<TRow> page, Func<TRow, T> map) =>
@@ -18,9 +18,9 @@ public sealed record ListDocument<T>(IReadOnlyList<T> Items, string? NextCursor)
 }
 
 /// <summary>A run in a list, with counts of its sends. Sends in none of the three counts are in flight.</summary>
-/// <param name="SendsDelivered">Sends that were answered with a 2xx status.</param>
-/// <param name="SendsFailed">Sends that failed, were blocked or interrupted.</param>
-/// <param name="SendsCaptured">Sends that were never meant to go.</param>
+/// <param name="SendsDelivered">Sends with a 2xx response.</param>
+/// <param name="SendsFailed">Sends that failed, were blocked or were interrupted.</param>
+/// <param name="SendsCaptured">Captured sends, which were not delivered on purpose.</param>
 public sealed record RunSummaryDocument(
     string Id,
     string Workflow,
@@ -55,10 +55,10 @@ public sealed record RunSummaryDocument(
         );
 }
 
-/// <param name="Url">Of an HTTP trigger.</param>
-/// <param name="Schedule">Of a schedule that is on: its cron expression or interval, and its time zone.</param>
-/// <param name="NextDueAt">Of a schedule that is on.</param>
-/// <param name="DueTimes">The next five due times of a schedule that is on.</param>
+/// <param name="Url">The URL of an HTTP trigger.</param>
+/// <param name="Schedule">For an enabled schedule: its cron expression or interval, and its time zone.</param>
+/// <param name="NextDueAt">For an enabled schedule.</param>
+/// <param name="DueTimes">For an enabled schedule: its next five due times.</param>
 public sealed record TriggerDocument(
     string Type,
     string Key,
@@ -89,13 +89,13 @@ public sealed record WorkflowDocument(
     string StreamUrl
 )
 {
-    /// <summary>The key <c>tags</c> of its <c>workflow.yaml</c>.</summary>
+    /// <summary>The key <c>tags</c> in <c>workflow.yaml</c>.</summary>
     public IReadOnlyList<string> Tags { get; init; } = [];
 
-    /// <summary>Of a deploy: installed packages whose install scripts were not run (setting <c>Packages:AllowScripts</c>).</summary>
+    /// <summary>After a deploy: installed packages whose install scripts were not run (setting <c>Packages:AllowScripts</c>).</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 
-    /// <summary>Of a deploy: what runs will be warned of, as far as the source shows it, such as code that reads the response of a
+    /// <summary>After a deploy: warnings that runs will get, as far as the source shows them, such as code that reads the response of a
     /// send.</summary>
     public IReadOnlyList<WorkflowProblemDocument> Warnings { get; init; } = [];
 
@@ -147,7 +147,7 @@ internal sealed class WorkflowDocuments(
 }
 
 /// <summary>An event that a workflow emitted.</summary>
-/// <param name="Channel">Empty when it was emitted on none.</param>
+/// <param name="Channel">Empty for an event without a channel.</param>
 /// <param name="Event">The payload, with secrets masked (C8).</param>
 public sealed record EmitDocument(string DeliveryId, string RunId, string Channel, DateTimeOffset EmittedAt, JsonElement Event)
 {
@@ -161,14 +161,14 @@ public sealed record EmitDocument(string DeliveryId, string RunId, string Channe
         );
 }
 
-/// <param name="Files">Path to text; null in lists.</param>
+/// <param name="Files">Texts by path; null in lists.</param>
 public sealed record VersionDocument(string Workflow, int Version, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string>? Files)
 {
     internal static VersionDocument From(StoredVersion version, bool withFiles) =>
         new(version.Name, version.Number, version.DeployedAt, withFiles ? version.Files : null);
 }
 
-/// <param name="Changed">The files are not the current version's.</param>
+/// <param name="Changed">Whether the files differ from the current version.</param>
 public sealed record DraftDocument(
     string Workflow,
     int CurrentVersion,
@@ -183,7 +183,7 @@ public sealed record DraftDocument(
 
 public sealed record CheckDocument(IReadOnlyList<WorkflowProblemDocument> Problems)
 {
-    /// <summary>As of a deploy.</summary>
+    /// <summary>The same as after a deploy.</summary>
     public IReadOnlyList<WorkflowProblemDocument> Warnings { get; init; } = [];
 
     internal static CheckDocument From(WorkflowCheck check) =>
@@ -199,7 +199,7 @@ public sealed record WorkflowProblemDocument(string Message, string? File, int? 
     internal static WorkflowProblemDocument From(WorkflowProblem p) => new(p.Message, p.File, p.Line, p.Column, p.SourceLine, p.Hint);
 }
 
-/// <param name="Event">What steps see, with credentials and secrets masked (C8).</param>
+/// <param name="Event">The event that steps see, with credentials and secrets masked (C8).</param>
 public sealed record EventDocument(
     string Id,
     string WorkflowId,
@@ -213,15 +213,15 @@ public sealed record EventDocument(
         new(e.Id.ToString(), e.WorkflowId.ToString(), workflow, e.Trigger, e.ReceivedAt, RawJson.Parse(e.Json));
 }
 
-/// <summary>Compute and delivery time of a workflow on a UTC day, apart (E6).</summary>
+/// <summary>Compute and delivery time of a workflow on a UTC day, measured separately (E6).</summary>
 public sealed record UsageRowDocument(DateOnly Day, string Workflow, long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
 
 public sealed record UsageTotalDocument(long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
 
-/// <param name="Quota">Null where none is set.</param>
+/// <param name="Quota">Null if no quota is set.</param>
 public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocument> Items, UsageTotalDocument Total, QuotaDocument? Quota);
 
-/// <summary>Today's use (UTC). A limit of null is none.</summary>
+/// <summary>Today's usage (UTC). A null limit means no limit.</summary>
 public sealed record QuotaDocument(
     double ComputeMs,
     double? ComputePerDayMs,
@@ -230,10 +230,10 @@ public sealed record QuotaDocument(
     DateTimeOffset ResetAt
 );
 
-/// <summary>An event that starts a run by hand.</summary>
-/// <param name="Event">What steps see as <c>event</c>: any JSON; null for an empty object.</param>
-/// <param name="Test">The run's sends are captured, not delivered.</param>
-/// <param name="Draft">The draft runs, not the current version.</param>
+/// <summary>An event that starts a run manually.</summary>
+/// <param name="Event">The <c>event</c> for the steps: any JSON; null for an empty object.</param>
+/// <param name="Test">Capture the run's sends instead of delivering them.</param>
+/// <param name="Draft">Run the draft instead of the current version.</param>
 public sealed record ManualEventDocument(JsonElement? Event, bool? Test, bool? Draft);
 
 /// <summary>A suspended run that was resumed or canceled.</summary>
@@ -243,8 +243,8 @@ public sealed record ReleaseDocument(string Id, string? ContinuedBy);
 /// <inheritdoc cref="ManualEventDocument" path="/param"/>
 public sealed record ReplayRequestDocument(bool? Test, bool? Draft);
 
-/// <summary>The run that a replay, or an event by hand, made.</summary>
-/// <param name="Version">Below 0 of a draft.</param>
+/// <summary>The run that was started by a replay or a manual event.</summary>
+/// <param name="Version">Negative for a draft.</param>
 public sealed record ReplayDocument(string Id, string EventId, int Version)
 {
     internal static Accepted<ReplayDocument> Of(AcceptedRun accepted)
@@ -254,11 +254,11 @@ public sealed record ReplayDocument(string Id, string EventId, int Version)
     }
 }
 
-/// <param name="Skipped">Ids that were not sent again.</param>
-/// <param name="Ids">Those that were, in their order.</param>
-/// <param name="Reasons">Why each was skipped: <c>unknown</c>, <c>under_way</c> already, or its status, which is not one that is resent:
+/// <param name="Skipped">Ids that were not resent.</param>
+/// <param name="Ids">Ids that were resent, in order.</param>
+/// <param name="Reasons">Why each id was skipped: <c>unknown</c>, <c>under_way</c>, or its status if that cannot be resent:
 /// <c>captured</c>, or with a filter <c>succeeded</c>.</param>
-/// <param name="More">The filter finds more, older ones, than one call takes.</param>
+/// <param name="More">The filter matches more, older deliveries than one call resends.</param>
 public sealed record ResendDocument(
     int Resent,
     IReadOnlyList<string> Skipped,
@@ -282,10 +282,10 @@ public sealed record ChangeDocument(string Type, string Id, string RunId, string
 /// <param name="Warning">Work that waits, and why; null if there is none.</param>
 public sealed record HealthDocument(string Status, string? Warning = null);
 
-/// <summary>The body of a PUT of a workflow: path to text, relative to the folder.</summary>
+/// <summary>The files of a workflow: texts by path, relative to the folder.</summary>
 public sealed record DeployDocument(IReadOnlyDictionary<string, string> Files);
 
-/// <summary>Which deliveries a bulk resend takes: by id, or all that the filter finds.</summary>
+/// <summary>The deliveries to resend: by id, or all that match the filter.</summary>
 public sealed record ResendRequestDocument(
     IReadOnlyList<string>? Ids,
     string? Status,

@@ -16,19 +16,19 @@ internal static class RunsApi
         runs.MapGet("/", ListAsync)
             .WithName("listRuns")
             .WithSummary(
-                "Runs, newest first; status takes several, separated by commas, q is sought in event and message, "
-                    + "sends=failed keeps runs with a failed send. "
-                    + "A search looks through 20,000 runs a page"
+                "Runs, newest first. status accepts several values, separated by commas; q is searched in event and message, "
+                    + "sends=failed selects runs with a failed send. "
+                    + "A search reads up to 20,000 runs per page"
             );
         runs.MapGet("/{id}", GetAsync)
             .WithName("getRun")
             .WithSummary(
                 "The run document. Bodies over 64 KiB, and data beyond 4 MiB in total, are omitted and marked; "
-                    + "a delivery's own document has them"
+                    + "a delivery's own document includes them"
             );
         runs.MapPost("/{id}/replay", ReplayAsync)
             .WithName("replayRun")
-            .WithSummary("Run the same event again, on the workflow's current version or its draft; as a test, its sends are captured")
+            .WithSummary("Run the same event again, on the workflow's current version or its draft; in a test, its sends are captured")
             .TakesBody<ReplayRequestDocument>()
             .Produces<ReplayDocument>(StatusCodes.Status202Accepted);
         runs.MapPost("/{id}/release", ReleaseHeldAsync)
@@ -37,7 +37,7 @@ internal static class RunsApi
             .ProducesProblem(StatusCodes.Status410Gone);
         runs.MapPost("/{id}/resume", ResumeAsync)
             .WithName("resumeRun")
-            .WithSummary("Resume a suspended run; its step receives a JSON body as the request's body")
+            .WithSummary("Resume a suspended run; its step receives the JSON body of this request")
             .ProducesProblem(StatusCodes.Status409Conflict)
             .ProducesProblem(StatusCodes.Status410Gone);
         runs.MapPost("/{id}/cancel", CancelAsync)
@@ -63,7 +63,7 @@ internal static class RunsApi
     {
         var input = ApiInput.Of(request, "workflow", "status", "since", "until", "q", "sends", "cursor", "limit");
         if (sends is not (null or "failed"))
-            input.Wrong($"sends={sends}: expected 'failed', or leave it out.");
+            input.Wrong($"sends={sends}: expected 'failed', or omit it.");
         var filter = new RunFilter(
             workflow,
             input.States<RunStatus>("status", status),
@@ -101,7 +101,7 @@ internal static class RunsApi
         var input = ApiInput.Of(request);
         var run = input.Run(id);
         if (await WorkflowsApi.ReadBodyAsync(request, MaxBody, ct) is not { } bytes)
-            return Problem.TooLarge($"The body is over {MaxBody} bytes, and takes no more than test and draft.");
+            return Problem.TooLarge($"The body is over {MaxBody} bytes. It can contain only test and draft.");
         var body = bytes.Length == 0 ? default : input.Object(bytes, ["test", "draft"]) ?? default;
         bool isTest = input.IsSet(body, "test"),
             isDraft = input.IsSet(body, "draft");
@@ -130,7 +130,7 @@ internal static class RunsApi
             return Missing(id);
         return found.Status == RunStatus.Held && await quota.ReleaseAsync(run)
             ? TypedResults.NoContent()
-            : new Problem(StatusCodes.Status410Gone, "Not held", $"The run '{id}' is not held over quota: it is {Names.Of(found.Status)}.");
+            : new Problem(StatusCodes.Status410Gone, "Not held", $"The run '{id}' is not held over quota: its status is {Names.Of(found.Status)}.");
     }
 
     static async Task<Results<Ok<ReleaseDocument>, Problem>> ResumeAsync(
@@ -146,7 +146,7 @@ internal static class RunsApi
             return Problem.TooLarge(
                 $"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes)."
             );
-        // The caller's token is not the workflow's business.
+        // The workflow does not get the caller's token.
         var callback = EventWriter
             .Write(request, "/", Origin.UrlOf(request, options), new ReadOnlySequence<byte>(body), withAuthorization: false)
             .Json;

@@ -4,15 +4,15 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>A variable or a secret. A secret's value is never answered.</summary>
+/// <summary>A variable or a secret. The value of a secret is never returned.</summary>
 public sealed record SecretDocument(string Name, bool Secret, string? Value, DateTimeOffset ChangedAt);
 
 public sealed record SecretListDocument(IReadOnlyList<SecretDocument> Items);
 
-/// <param name="Secret">Masked in every record, and never shown again; false makes a variable. Default true.</param>
+/// <param name="Secret">True (default) for a secret, which is masked in every record and never returned; false for a variable.</param>
 public sealed record SecretRequestDocument(string Value, bool? Secret);
 
-/// <summary><c>/api/v1/secrets</c>: what steps see as <c>process.env</c>.</summary>
+/// <summary><c>/api/v1/secrets</c>: variables and secrets that steps see in <c>process.env</c>.</summary>
 internal static class SecretsApi
 {
     static readonly string[] fields = ["value", "secret"];
@@ -24,7 +24,7 @@ internal static class SecretsApi
         secrets
             .MapPut("/{name}", PutAsync)
             .WithName("setSecret")
-            .WithSummary("Set a variable or a secret; the next runs see it")
+            .WithSummary("Set a variable or a secret; it applies from the next run")
             .TakesBody<SecretRequestDocument>();
         secrets.MapDelete("/{name}", DeleteAsync).WithName("deleteSecret").WithSummary("Delete a variable or a secret");
     }
@@ -44,7 +44,7 @@ internal static class SecretsApi
             return input.Problem!;
         string? value = input.Text(body, "value");
         if (value is null)
-            input.Wrong("'value' is missing. It is a string.");
+            input.Wrong("'value' is missing. Expected a string.");
         bool isSecret = input.Flag(body, "secret") ?? true;
         if (value is not null && secrets.FindFault(name, value, isSecret) is { } fault)
             input.Wrong(fault);

@@ -5,8 +5,8 @@ using Sendoff.Server.Auth;
 namespace Sendoff.Server.Api;
 
 /// <summary>A signed-in browser.</summary>
-/// <param name="Client">What the browser said that it is (its <c>user-agent</c>).</param>
-/// <param name="IsCurrent">It is the one that asks.</param>
+/// <param name="Client">The <c>user-agent</c> of the browser.</param>
+/// <param name="IsCurrent">Whether it is the session of this request.</param>
 public sealed record SessionDocument(string Id, string Client, DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt, bool IsCurrent)
 {
     internal static SessionDocument From(StoredSession session, SessionId? current) =>
@@ -20,11 +20,11 @@ internal static class SessionsApi
     {
         var sessions = api.MapGroup("/sessions").WithTags("Sessions").RequireAuthorization(AccessPolicy.Admin);
         sessions.MapGet("/", ListAsync).WithName("listSessions").WithSummary("Signed-in browsers, oldest first");
-        sessions.MapDelete("/", EndAllAsync).WithName("endSessions").WithSummary("Sign every browser out");
+        sessions.MapDelete("/", EndAllAsync).WithName("endSessions").WithSummary("Sign out all browsers");
         sessions
             .MapDelete("/{id}", EndAsync)
             .WithName("endSession")
-            .WithSummary("Sign a browser out: its cookie is refused and its open pages are disconnected");
+            .WithSummary("Sign out a browser: its cookie is refused and its open pages are disconnected");
     }
 
     static async Task<Results<Ok<ListDocument<SessionDocument>>, Problem>> ListAsync(

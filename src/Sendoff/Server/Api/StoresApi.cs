@@ -13,14 +13,14 @@ namespace Sendoff.Server.Api;
 public sealed record DataStoreDocument(string Name, long Keys);
 
 /// <param name="Value">With secrets masked (C8).</param>
-/// <param name="ExpiresAt">Null when it does not expire.</param>
+/// <param name="ExpiresAt">Null if it does not expire.</param>
 public sealed record StoredValueDocument(string Key, JsonElement Value, DateTimeOffset ChangedAt, DateTimeOffset? ExpiresAt);
 
 /// <param name="Value">Any JSON.</param>
-/// <param name="Ttl">Seconds until the key expires; null or nothing: it does not.</param>
+/// <param name="Ttl">Seconds until the key expires; null if it does not expire.</param>
 public sealed record StoredValueRequestDocument(JsonElement Value, double? Ttl);
 
-/// <summary><c>/api/v1/stores</c>: what steps keep between runs in <c>data_store</c> props.</summary>
+/// <summary><c>/api/v1/stores</c>: data stores of <c>data_store</c> props.</summary>
 internal static class StoresApi
 {
     static readonly string[] fields = ["value", "ttl"];
@@ -28,7 +28,7 @@ internal static class StoresApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var stores = api.MapGroup("/stores").WithTags("Data stores");
-        stores.MapGet("/", ListAsync).WithName("listStores").WithSummary("The workspace's data stores, with how many keys each has");
+        stores.MapGet("/", ListAsync).WithName("listStores").WithSummary("The workspace's data stores with their number of keys");
         stores
             .MapGet("/{name}", ListKeysAsync)
             .WithName("listStoreValues")
@@ -149,7 +149,7 @@ internal static class StoresApi
     static StoredValue? Value(ApiInput input, string key, JsonElement body, EngineContext engine)
     {
         if (!body.TryGetProperty("value", out var value))
-            input.Wrong("'value' is missing. It is any JSON.");
+            input.Wrong("'value' is missing. Expected any JSON.");
         var now = engine.Time.GetUtcNow();
         DateTimeOffset? expires = null;
         if (body.TryGetProperty("ttl", out var ttl) && ttl.ValueKind != JsonValueKind.Null)
@@ -173,7 +173,7 @@ internal static class StoresApi
             return null;
         if (Base64Url.IsValid(cursor))
             return Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor));
-        input.Wrong($"'cursor' is '{cursor}'. It is the unchanged nextCursor of the previous page.");
+        input.Wrong($"'cursor' is '{cursor}'. Expected the unchanged nextCursor of the previous page.");
         return null;
     }
 
@@ -183,7 +183,7 @@ internal static class StoresApi
             input.Wrong(fault.Message);
     }
 
-    static Problem NoKey(string name) => Problem.NotFound($"The data store '{name}' has no such key.");
+    static Problem NoKey(string name) => Problem.NotFound($"The data store '{name}' does not have this key.");
 
     static StoredValueDocument From(StoredValue value, Concealment concealment) =>
         new(concealment.Mask.Text(value.Key), RawJson.Parse(concealment.Mask.Json(value.Json, "null"u8)), value.ChangedAt, value.ExpiresAt);

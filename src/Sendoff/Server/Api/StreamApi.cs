@@ -4,8 +4,7 @@ using Sendoff.Engine;
 
 namespace Sendoff.Server.Api;
 
-/// <summary><c>/api/v1/stream</c>: changes of runs and deliveries as server-sent events, from now on.
-/// Missed ones are read from the lists.</summary>
+/// <summary><c>/api/v1/stream</c>: changes of runs and deliveries as server-sent events. Earlier changes are in the lists.</summary>
 internal static class StreamApi
 {
     public static void Map(IEndpointRouteBuilder api) =>
@@ -40,7 +39,7 @@ internal static class StreamApi
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
-            // The listener left, or the server stops: both end a stream.
+            // The listener disconnected, or the server is stopping.
         }
     }
 
@@ -55,7 +54,7 @@ internal static class StreamApi
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var feed = changes.ListenAsync(end.Token).GetAsyncEnumerator(CancellationToken.None);
-        // Listening starts here, before the caller is told that it listens.
+        // Subscribe before the response starts, so that no change is missed after it.
         var next = feed.MoveNextAsync().AsTask();
         try
         {
@@ -73,14 +72,14 @@ internal static class StreamApi
         }
         finally
         {
-            // An enumerator may be disposed only when no step of it is under way.
+            // An enumerator may be disposed only after its last call has ended.
             await end.CancelAsync();
             await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await feed.DisposeAsync();
         }
     }
 
-    /// <summary>Writes a comment at each silence, so that no proxy takes the stream for dead.</summary>
+    /// <summary>Writes a comment after a time without events, so that no proxy closes the stream.</summary>
     static async Task<bool> IsNextAsync(HttpResponse response, Task<bool> next, TimeSpan keepAlive, TimeProvider time, CancellationToken ct)
     {
         while (true)

@@ -6,17 +6,17 @@ namespace Sendoff.Server.Api;
 
 /// <summary>A token for the API.</summary>
 /// <param name="Scope"><c>read</c>, <c>write</c> or <c>admin</c>.</param>
-/// <param name="Token">The token itself: when it is made, and never again.</param>
+/// <param name="Token">The token itself, returned only when it is created.</param>
 public sealed record TokenDocument(string Id, string Name, string Scope, DateTimeOffset CreatedAt, string? Token)
 {
     internal static TokenDocument From(StoredToken token, string? value = null) =>
         new(token.Id.ToString(), token.Name, Names.Of(token.Scope), token.CreatedAt, value);
 }
 
-/// <param name="Scope"><c>read</c> if not given.</param>
+/// <param name="Scope"><c>read</c> by default.</param>
 public sealed record TokenRequestDocument(string Name, string? Scope);
 
-/// <param name="Url">Signs one browser in, once, within a day.</param>
+/// <param name="Url">The sign-in link. It can be used once, within a day.</param>
 public sealed record SignInDocument(Uri Url);
 
 /// <summary><c>/api/v1/tokens</c>, for admins.</summary>
@@ -27,7 +27,7 @@ internal static class TokensApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var tokens = api.MapGroup("/tokens").WithTags("Tokens").RequireAuthorization(AccessPolicy.Admin);
-        tokens.MapGet("/", ListAsync).WithName("listTokens").WithSummary("Tokens, without what they are");
+        tokens.MapGet("/", ListAsync).WithName("listTokens").WithSummary("Tokens without their values");
         tokens
             .MapPost("/", CreateAsync)
             .WithName("createToken")
@@ -40,8 +40,8 @@ internal static class TokensApi
                     TypedResults.Ok(new SignInDocument(links.Create(new Uri(Origin.Of(request, options)))))
             )
             .WithName("createSignInLink")
-            .WithSummary("Create a sign-in link; it signs in one browser, once, within a day");
-        tokens.MapDelete("/{id}", RevokeAsync).WithName("revokeToken").WithSummary("Revoke a token: it is refused from now on");
+            .WithSummary("Create a sign-in link; it can be used once, within a day");
+        tokens.MapDelete("/{id}", RevokeAsync).WithName("revokeToken").WithSummary("Revoke a token: it is refused immediately");
     }
 
     static async Task<Results<Ok<ListDocument<TokenDocument>>, Problem>> ListAsync(
@@ -71,7 +71,7 @@ internal static class TokensApi
     public static string Name(ApiInput input, string name)
     {
         if (name.Trim().Length == 0 || name.Length > LongestName)
-            input.Wrong($"'name' has 1 to {LongestName} characters and says who uses the token.");
+            input.Wrong($"'name' must have 1 to {LongestName} characters. Name the user of the token.");
         return name.Trim();
     }
 

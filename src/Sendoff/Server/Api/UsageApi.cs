@@ -4,7 +4,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Api;
 
-/// <summary><c>/api/v1/usage</c>: the compute meter and the delivery meter, apart (E6).</summary>
+/// <summary><c>/api/v1/usage</c>: compute time and delivery time, measured separately (E6).</summary>
 internal static class UsageApi
 {
     const int DaysDefault = 30;

@@ -2,14 +2,14 @@ using System.Text;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>The parts of a recorded request as they stood on the wire.</summary>
+/// <summary>Parts of a recorded request as they were sent.</summary>
 static class WireText
 {
-    /// <summary>Latin-1 where that is enough, else UTF-8.</summary>
+    /// <summary>Latin-1 if possible, otherwise UTF-8.</summary>
     public static byte[] HeaderValue(string value) =>
         (value.AsSpan().ContainsAnyExceptInRange('\0', '\u00ff') ? Encoding.UTF8 : Encoding.Latin1).GetBytes(value);
 
-    /// <summary>Host and port of an absolute URL, as they are written there.</summary>
+    /// <summary>Host and port of an absolute URL, unchanged.</summary>
     public static string Authority(string url) => Split(url).Authority;
 
     /// <summary>Path and query.</summary>

@@ -20,7 +20,7 @@ internal static class WorkflowsApi
         workflows
             .MapPut("/{name}", DeployAsync)
             .WithName("deployWorkflow")
-            .WithSummary("Deploy a new version: {files:{path:text}}, a zip, or a lone step file")
+            .WithSummary("Deploy a new version: {files:{path:text}}, a ZIP, or a single step file")
             .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript")
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
             .ProducesProblem(StatusCodes.Status422UnprocessableEntity);
@@ -37,23 +37,23 @@ internal static class WorkflowsApi
         workflows
             .MapGet("/{name}/emits", ListEmitsAsync)
             .WithName("listEmits")
-            .WithSummary("What a workflow emitted last, newest first: 100 at most are kept");
+            .WithSummary("The last 100 events that a workflow emitted, newest first");
         workflows
             .MapPost("/{name}/versions/{version}/deploy", DeployAgainAsync)
             .WithName("deployVersion")
-            .WithSummary("Roll back: deploy the files of a version again, as a new one")
+            .WithSummary("Roll back: deploy the files of a version again, as a new version")
             .ProducesProblem(StatusCodes.Status422UnprocessableEntity);
         workflows
             .MapPost("/{name}/events", StartAsync)
             .WithName("startRun")
-            .WithSummary("Start a run by hand, with an event of your own; its sends are captured when it is a test; of the draft, if asked")
+            .WithSummary("Start a run manually with a custom event, on the current version or the draft; in a test, its sends are captured")
             .TakesBody<ManualEventDocument>()
             .Produces<ReplayDocument>(StatusCodes.Status202Accepted)
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
             .ProducesProblem(StatusCodes.Status422UnprocessableEntity)
             .ProducesProblem(StatusCodes.Status429TooManyRequests);
-        workflows.MapPost("/{name}/enable", EnableAsync).WithName("enableWorkflow").WithSummary("Switch a workflow's triggers on");
-        workflows.MapPost("/{name}/disable", DisableAsync).WithName("disableWorkflow").WithSummary("Switch a workflow's triggers off");
+        workflows.MapPost("/{name}/enable", EnableAsync).WithName("enableWorkflow").WithSummary("Enable a workflow's triggers");
+        workflows.MapPost("/{name}/disable", DisableAsync).WithName("disableWorkflow").WithSummary("Disable a workflow's triggers");
     }
 
     static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(
@@ -194,7 +194,7 @@ internal static class WorkflowsApi
     )
     {
         if (!int.TryParse(version, out int number) || number < 1)
-            return Problem.BadInput($"'{version}' is not a version. It is a whole number from 1.");
+            return Problem.BadInput($"'{version}' is not a version. Expected a whole number, at least 1.");
         if (await store.GetWorkflowAsync(name, ct) is not { } workflow)
             return Missing(name);
         return await store.GetVersionAsync(workflow.Id, number, ct) is { } found
@@ -220,7 +220,7 @@ internal static class WorkflowsApi
         CancellationToken ct
     ) => await changes.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, documents, ct) : Missing(name);
 
-    /// <summary>Works on a workflow that is switched off as well: it is its triggers that are.</summary>
+    /// <summary>Also starts runs of a disabled workflow, because only its triggers are disabled.</summary>
     static async Task<Results<Accepted<ReplayDocument>, Problem>> StartAsync(
         string name,
         HttpRequest request,

@@ -5,7 +5,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>Finds out who calls: by bearer token, or by the session of a browser. Triggers never pass here.</summary>
+/// <summary>Authenticates a request by bearer token or session. Not used for triggers.</summary>
 internal sealed class AccessHandler(
     IOptionsMonitor<AuthenticationSchemeOptions> options,
     ILoggerFactory logs,
@@ -21,8 +21,8 @@ internal sealed class AccessHandler(
     static readonly Problem noSuchToken = new(
         StatusCodes.Status401Unauthorized,
         "Not allowed",
-        "The bearer token is not this server's, or was revoked. The admin token is in the file 'admin-token' of its data directory; "
-            + "sendoff tokens makes others."
+        "The bearer token is not valid on this server, or was revoked. The admin token is in the file 'admin-token' of its data directory; "
+            + "create other tokens with `sendoff tokens create`."
     );
     static readonly Problem noToken = new(
         StatusCodes.Status401Unauthorized,
@@ -33,7 +33,7 @@ internal sealed class AccessHandler(
     static readonly Problem crossSite = new(
         StatusCodes.Status403Forbidden,
         "Cross-site request",
-        "A request that changes something must come from this server's own pages, or carry a bearer token."
+        "A request that changes data must come from this server's own pages, or have a bearer token."
     );
 
     /// <summary>The reason why a credential was refused.</summary>
@@ -98,7 +98,7 @@ internal sealed class AccessHandler(
 
     static string Scope(TokenScope? scope) => scope is { } one ? Api.Names.Of(one) : "none";
 
-    /// <summary>Browsers send the origin of a request; a request without it cannot use a cookie.</summary>
+    /// <summary>Browsers send the origin of a request. A request without an origin cannot use a cookie.</summary>
     bool IsSameOrigin()
     {
         string? site = Request.Headers["Sec-Fetch-Site"];

@@ -4,8 +4,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>What a caller needs for a request. An endpoint that says nothing needs a caller: reading for GET and HEAD, writing for all
-/// else.</summary>
+/// <summary>The scope required for a request. By default, GET and HEAD require the scope for reading, other methods that for
+/// writing.</summary>
 internal static class AccessPolicy
 {
     /// <summary>Required for endpoints with secrets, tokens and sessions, also for reading.</summary>
@@ -22,13 +22,13 @@ internal static class AccessPolicy
         services.AddAuthorizationBuilder().SetDefaultPolicy(needsScope).SetFallbackPolicy(needsScope).AddPolicy(Admin, needsScope);
     }
 
-    /// <summary>The scope that a request needs. What goes through a socket of the pages changes things.</summary>
+    /// <summary>The scope required for a request. A WebSocket of the pages requires writing, because it changes data.</summary>
     public static TokenScope NeededFor(HttpContext context) =>
         context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy == Admin ? TokenScope.Admin
         : IsSafe(context.Request) ? TokenScope.Read
         : TokenScope.Write;
 
-    /// <summary>A socket is asked for with GET or CONNECT, and any page may ask.</summary>
+    /// <summary>A WebSocket is requested with GET or CONNECT, and any page can request one.</summary>
     public static bool IsSafe(HttpRequest request) =>
         (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method)) && !request.Headers.ContainsKey("Upgrade");
 
@@ -39,7 +39,7 @@ internal static class AccessPolicy
         caller.FindFirst(ScopeClaim) is { } claim && Api.Names.TryParse(claim.Value, out TokenScope scope) ? scope : null;
 }
 
-/// <summary>Whether the caller's scope reaches what the request needs.</summary>
+/// <summary>Checks that the caller's scope is sufficient for the request.</summary>
 internal sealed class ScopeCheck : AuthorizationHandler<ScopeCheck.Requirement, HttpContext>
 {
     protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)

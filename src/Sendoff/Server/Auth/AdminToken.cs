@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>The admin token: setting <c>Auth:Token</c>, else the file <c>admin-token</c> in the data directory,
-/// made at the first start.</summary>
+/// <summary>The admin token: setting <c>Auth:Token</c>, otherwise the file <c>admin-token</c> in the data directory, generated at the first
+/// start.</summary>
 public sealed class AdminToken
 {
     public const string FileName = "admin-token";
@@ -23,10 +23,10 @@ public sealed class AdminToken
 
     public string Value { get; }
 
-    /// <summary>Identifies the token of a session without revealing it: the session ends with the token.</summary>
+    /// <summary>Identifies the token of a session without revealing it. A session ends when the token changes.</summary>
     internal byte[] Mark { get; }
 
-    /// <exception cref="InvalidDataException">The token is too short to be one; the message says where it came from.</exception>
+    /// <exception cref="InvalidDataException">The token is too short. The message names its source.</exception>
     public static AdminToken Load(string? setting, string dataDirectory)
     {
         if (setting is not null)
@@ -42,7 +42,7 @@ public sealed class AdminToken
         value.Length >= MinLength && value.All(c => c is > ' ' and <= '~')
             ? new(value)
             : throw new InvalidDataException(
-                $"The admin token in {source} must have at least {MinLength} visible ASCII characters. Delete it to have one made."
+                $"The admin token in {source} must have at least {MinLength} visible ASCII characters. Delete it to generate a new one."
             );
 
     /// <summary>Compares in constant time.</summary>

@@ -7,11 +7,11 @@ using Sendoff.Engine.Storage;
 namespace Sendoff.Server.Auth;
 
 /// <summary>A valid token for the API.</summary>
-/// <param name="Revoked">Fires when it is revoked.</param>
+/// <param name="Revoked">Fires when the token is revoked.</param>
 internal sealed record ApiToken(StoredToken Stored, CancellationTokenSource Revoked);
 
-/// <summary>Tokens for the API besides the admin token: scoped, revocable, kept as hashes, and known in memory so that a request costs one
-/// look.</summary>
+/// <summary>Tokens for the API in addition to the admin token. The store has only their hashes; they are cached in memory for fast
+/// checks.</summary>
 internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time) : IStoreCache
 {
     const int RandomCharacters = 40; // 206 bits
@@ -40,8 +40,7 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
         return (token, value);
     }
 
-    /// <summary>From its completion on, the token is refused, and what was open under it is closed. Returns false if it does not
-    /// exist.</summary>
+    /// <summary>When this completes, the token is refused, and its open streams are closed. Returns false if it does not exist.</summary>
     public async Task<bool> RevokeAsync(TokenId token, CancellationToken ct)
     {
         bool isThere = await store.DeleteTokenAsync(token, ct);
@@ -51,7 +50,7 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
 
     public Cached Content => Cached.Tokens;
 
-    /// <summary>Reads the tokens again, and closes what is open under those that are revoked.</summary>
+    /// <summary>Reads the tokens again, and closes the open streams of revoked ones.</summary>
     public async Task RefreshAsync(CancellationToken ct)
     {
         var before = byHash;
@@ -61,7 +60,7 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
                 await revoked.Revoked.CancelAsync();
     }
 
-    // One after the other, so that an older list never takes a newer one's place.
+    // One read at a time, so that an older list never replaces a newer one.
     async Task<FrozenDictionary<string, ApiToken>> ReadAsync(CancellationToken ct)
     {
         using var entry = await changing.EnterAsync(ct);

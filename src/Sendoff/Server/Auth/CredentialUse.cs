@@ -1,10 +1,9 @@
 namespace Sendoff.Server.Auth;
 
-/// <summary>Ties a request to the credential that let it in: when a session ends or a token is revoked, what is open under it is
-/// closed.</summary>
+/// <summary>Links a request to its credential. When the session ends or the token is revoked, the request is aborted.</summary>
 internal sealed class CredentialUse : IDisposable
 {
-    // A timer takes 49 days at most. What is cut off then comes back, if it still may.
+    // Timers are limited to 49 days. A request that is aborted after this time can be made again.
     static readonly TimeSpan longest = TimeSpan.FromDays(40);
 
     readonly CancellationTokenSource over;
@@ -19,12 +18,12 @@ internal sealed class CredentialUse : IDisposable
         context.Response.RegisterForDispose(this);
     }
 
-    /// <summary>From now on, the end of the credential closes the request.</summary>
-    /// <param name="left">How long the credential lasts by itself.</param>
+    /// <summary>From now on, the request is aborted when the credential ends.</summary>
+    /// <param name="left">Remaining lifetime of the credential.</param>
     public static void Begin(HttpContext context, TimeSpan left, TimeProvider time, CancellationToken ended) =>
         context.Features.Set(new CredentialUse(context, left, time, ended));
 
-    /// <summary>For a request that ends its own credential, and is to be answered.</summary>
+    /// <summary>For a request that ends its own credential, so that it still gets a response.</summary>
     public static void Outlive(HttpContext context) => context.Features.Get<CredentialUse>()?.Dispose();
 
     public void Dispose()

@@ -12,10 +12,10 @@ internal sealed class AnyHost
 internal sealed class HostGate(RequestDelegate next, ServerSides sides, ServerOptions options)
 {
     static readonly Problem elsewhere = Problem.NotFound(
-        "This address serves triggers only (setting Hooks:Listen or Hooks:PublicUrl). The pages and the API have another."
+        "This address serves only triggers (setting Hooks:Listen or Hooks:PublicUrl). The web UI and the API have another address."
     );
     static readonly Problem badHost = Problem.BadInput(
-        "The header 'host' is not a host name or address, with a port from 0 to 65535 after it where wanted."
+        "The header 'host' is not a host name or address, optionally with a port from 0 to 65535."
     );
 
     public Task InvokeAsync(HttpContext context)
@@ -31,12 +31,12 @@ internal sealed class HostGate(RequestDelegate next, ServerSides sides, ServerOp
         return new Problem(
             StatusCodes.Status403Forbidden,
             "Foreign host",
-            $"This server does not answer for the host '{context.Request.Host}'. Use the address that it printed at its start, "
+            $"This server does not serve the host '{context.Request.Host}'. Use the address that it printed at startup, "
                 + "or set PublicUrl."
         ).ExecuteAsync(context);
     }
 
-    /// <summary>On a loopback listener, an unknown Host is a foreign page that uses DNS rebinding.</summary>
+    /// <summary>On a loopback listener, an unknown host is a foreign page that uses DNS rebinding.</summary>
     bool IsOwnHost(HttpContext context)
     {
         if (

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>A line of text in the data directory that only the server's user can read, made at the first start.</summary>
+/// <summary>A line of text in the data directory, readable only by the server's user, and generated at the first start.</summary>
 static class PrivateFile
 {
     const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -31,11 +31,11 @@ static class PrivateFile
         }
         catch (UnauthorizedAccessException)
         {
-            // It belongs to another user, who made it readable; `sendoff doctor` says so.
+            // The file belongs to another user, who made it readable. `sendoff doctor` reports this.
         }
     }
 
-    /// <summary>Null when the file is there already, perhaps of another start at this moment.</summary>
+    /// <summary>Null if the file already exists, perhaps created by another process at the same time.</summary>
     static string? TryCreate(string path, Func<string> make)
     {
         if (File.Exists(path))

@@ -4,14 +4,14 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>The key that secrets and originals of masked records are sealed under: setting <c>Secrets:Key</c>, else the file
-/// <c>secret-key</c> in the data directory, made at the first start. It is never in the database.</summary>
+/// <summary>The key that encrypts secrets and unmasked originals: setting <c>Secrets:Key</c>, otherwise the file <c>secret-key</c> in the
+/// data directory, generated at the first start. It is never in the database.</summary>
 static class SecretKey
 {
     public const string FileName = "secret-key";
 
-    /// <exception cref="InvalidDataException">It is not a key, or there is none and the database was written under one; the message says
-    /// how to mend it.</exception>
+    /// <exception cref="InvalidDataException">The key is invalid, or it is missing although the database is encrypted. The message says how
+    /// to fix it.</exception>
     public static SecretCipher Load(string? setting, string dataDirectory)
     {
         string path = Path.Combine(dataDirectory, FileName);
@@ -19,14 +19,14 @@ static class SecretKey
         if (setting is null && !File.Exists(path) && DatabaseState.In(dataDirectory) is { KeyFingerprint: not null })
             throw new InvalidDataException(
                 $"{path} is missing, and the database {DatabaseState.PathIn(dataDirectory)} is encrypted with that key. "
-                    + "Restore the file from a backup, or set Secrets:Key. To start without the history, move the database away."
+                    + "Restore the file from a backup, or set Secrets:Key. To start without the history, move the database to another folder."
             );
         string text =
             setting
             ?? PrivateFile.ReadOrCreate(path, static () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)));
         return Read(text)
             ?? throw new InvalidDataException(
-                $"{(setting is null ? path : "the setting Secrets:Key")} is not a key: a key is {SecretCipher.KeyBytes} bytes in Base64. "
+                $"{(setting is null ? path : "the setting Secrets:Key")} is not a valid key: expected {SecretCipher.KeyBytes} bytes in Base64. "
                     + "Restore the key of this database."
             );
     }

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>The cookie that holds the random value of a session.</summary>
+/// <summary>The cookie with the random value of a session.</summary>
 internal static class SessionCookie
 {
     public const string Name = "sendoff_session";
@@ -25,7 +25,7 @@ internal static class SessionCookie
             MaxAge = age,
         };
 
-    /// <summary>Takes the session out of cookie lines: a workflow that is called from a signed-in browser must not get it.</summary>
+    /// <summary>Removes the session from cookie lines, so that a workflow called from a signed-in browser does not get it.</summary>
     public static bool Remove(StringValues lines, out string rest)
     {
         rest = string.Join("; ", lines.ToArray());
@@ -39,6 +39,6 @@ internal static class SessionCookie
         return true;
     }
 
-    // ASP.NET finds a cookie by its name in any case.
+    // ASP.NET Core compares names of cookies without case.
     static bool IsSession(string cookie) => cookie.Split('=')[0].Trim().Equals(Name, StringComparison.OrdinalIgnoreCase);
 }

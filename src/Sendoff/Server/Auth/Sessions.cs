@@ -7,11 +7,11 @@ using Sendoff.Engine.Storage;
 namespace Sendoff.Server.Auth;
 
 /// <summary>A valid browser session.</summary>
-/// <param name="Ended">Fires when the session is ended by hand; not when its time is over.</param>
+/// <param name="Ended">Fires when the session is ended manually, but not when it expires.</param>
 internal sealed record Session(StoredSession Stored, CancellationTokenSource Ended);
 
-/// <summary>Browsers that are signed in: each has a random value in its cookie, of which the store keeps the hash. Known in memory, so that
-/// a request costs one look.</summary>
+/// <summary>Sessions of signed-in browsers. The cookie contains a random value, and the store its hash. They are cached in memory for fast
+/// checks.</summary>
 internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, TimeProvider time, ServerOptions options) : IStoreCache
 {
     const int RandomBytes = 32,
@@ -20,7 +20,7 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
     readonly SemaphoreSlim changing = new(1);
     ConcurrentDictionary<string, Session>? byHash;
 
-    /// <summary>The session of a cookie's value; null if it has ended, or there never was one.</summary>
+    /// <summary>The session for a cookie's value; null if it has ended or never existed.</summary>
     public async ValueTask<Session?> FindAsync(string? value, CancellationToken ct)
     {
         if (string.IsNullOrEmpty(value))
@@ -29,7 +29,7 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
         return known.TryGetValue(KeyOf(HashOf(value)), out var session) && time.GetUtcNow() < session.Stored.ExpiresAt ? session : null;
     }
 
-    /// <summary>Oldest first, without those whose time is over.</summary>
+    /// <summary>Sessions that have not expired, oldest first.</summary>
     public async Task<IReadOnlyList<StoredSession>> ListAsync(CancellationToken ct)
     {
         var now = time.GetUtcNow();
@@ -43,8 +43,8 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
         ];
     }
 
-    /// <summary>Begins a session and returns the value for its cookie.</summary>
-    /// <param name="client">What the browser says that it is.</param>
+    /// <summary>Creates a session and returns the value for its cookie.</summary>
+    /// <param name="client">The <c>user-agent</c> of the browser.</param>
     public async Task<string> BeginAsync(string client, CancellationToken ct)
     {
         var known = byHash ?? await LoadAsync(ct);
@@ -67,8 +67,8 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
         return value;
     }
 
-    /// <summary>Ends a session: its cookie is refused from now on, and its open sockets and streams are closed. Returns false if it does
-    /// not exist.</summary>
+    /// <summary>Ends a session: its cookie is refused, and its open sockets and streams are closed. Returns false if it does not
+    /// exist.</summary>
     public async Task<bool> EndAsync(SessionId id, CancellationToken ct)
     {
         var known = byHash ?? await LoadAsync(ct);
@@ -83,12 +83,12 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
 
     public Cached Content => Cached.Sessions;
 
-    /// <summary>Reads the sessions again, and closes what is open under those that have ended.</summary>
+    /// <summary>Reads the sessions again, and closes the open sockets and streams of ended ones.</summary>
     public async Task RefreshAsync(CancellationToken ct)
     {
         if (byHash is not { } known)
             return;
-        // A session that begins meanwhile is not in the list.
+        // A session that is created meanwhile is not in the list.
         string[] before = [.. known.Keys];
         var stored = (await store.ListSessionsAsync(ct)).ToDictionary(static one => KeyOf(one.Hash));
         foreach (var (key, one) in stored)

@@ -4,7 +4,7 @@ using Sendoff.Ui.Pages;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>The sign-in link, the sign-in page, and the way out.</summary>
+/// <summary>The sign-in link, the sign-in page, and the sign-out.</summary>
 internal static class SignInEndpoints
 {
     public static void Map(IEndpointRouteBuilder routes)
@@ -54,12 +54,12 @@ internal static class SignInEndpoints
             .ExcludeFromDescription();
     }
 
-    const string UsedLink = "This sign-in link was used already, or is older than a day. `sendoff tokens sign-in` prints a new one.";
-    const string WrongToken = "That is not this server’s token.";
+    const string UsedLink = "This sign-in link was already used, or is older than a day. `sendoff tokens sign-in` prints a new one.";
+    const string WrongToken = "This is not the token of this server.";
 
     static async Task<IResult> SignInAsync(HttpContext context, Sessions sessions, ServerOptions options, string? next)
     {
-        // Signing in again replaces this browser's session.
+        // A new sign-in replaces this browser's session.
         if (await sessions.FindAsync(SessionCookie.ValueOf(context.Request), context.RequestAborted) is { } before)
             await sessions.EndAsync(before.Stored.Id, CancellationToken.None);
         SessionCookie.Append(
@@ -68,7 +68,7 @@ internal static class SignInEndpoints
             options
         );
         string target = IsLocal(next) ? next! : "/";
-        // A strict cookie is not sent along a redirect that another site began; a page of our own begins anew.
+        // Browsers do not send a strict cookie after a redirect from another site. A page of this server that reloads sends it.
         if (context.Request.Headers["Sec-Fetch-Site"] != "cross-site")
             return Results.LocalRedirect(target);
         string url = HtmlEncoder.Default.Encode(target);

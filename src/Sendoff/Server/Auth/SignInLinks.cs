@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>Links that sign a browser in once. They are kept in memory: a restart ends them, and makes a new one.</summary>
+/// <summary>One-time sign-in links, kept in memory. A restart invalidates them; each start creates a new one.</summary>
 internal sealed class SignInLinks(TimeProvider time)
 {
     const int RandomBytes = 24,
@@ -15,7 +15,7 @@ internal sealed class SignInLinks(TimeProvider time)
 
     public Uri Create(Uri server)
     {
-        // A copy at one moment: others may make links meanwhile.
+        // A snapshot, because links may be created meanwhile.
         foreach (var (old, _) in endOf.ToArray().OrderByDescending(static link => link.Value).Skip(Kept - 1))
             endOf.TryRemove(old, out _);
         string code = WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(RandomBytes));
@@ -23,6 +23,6 @@ internal sealed class SignInLinks(TimeProvider time)
         return new Uri(server, "/signin?link=" + code);
     }
 
-    /// <summary>True once, within a day.</summary>
+    /// <summary>True for the first use within a day.</summary>
     public bool Use(string code) => endOf.TryRemove(code, out var end) && time.GetUtcNow() < end;
 }

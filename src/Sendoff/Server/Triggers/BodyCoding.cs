@@ -3,14 +3,15 @@ using System.IO.Compression;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>Undoes the content coding of a request's body (RFC 9110, 8.4), within the limit of a body.</summary>
+/// <summary>Decodes the content coding of a request's body (RFC 9110, 8.4), within the limit of a body.</summary>
 internal static class BodyCoding
 {
     const int MaxLayers = 2;
 
     public static bool IsCoded(HttpRequest request) => request.Headers.ContentEncoding.Count > 0;
 
-    /// <summary>Refuses a coded body where none is decoded: the API's bodies are small, and a coded one is not JSON or a zip.</summary>
+    /// <summary>Refuses a body with a content coding where none is decoded. Bodies of the API are small, and an encoded one is neither JSON
+    /// nor a ZIP.</summary>
     public static ValueTask<object?> RefuseAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
     {
         string named = invocation.HttpContext.Request.Headers.ContentEncoding.ToString();
@@ -20,7 +21,7 @@ internal static class BodyCoding
                 new Problem(
                     StatusCodes.Status415UnsupportedMediaType,
                     "Unsupported content encoding",
-                    $"The content encoding is '{named}'. The API does not accept compressed bodies: send it uncompressed, "
+                    $"The content encoding is '{named}'. The API does not accept compressed bodies; send it uncompressed, "
                         + "without the header content-encoding."
                 )
             );
@@ -30,7 +31,7 @@ internal static class BodyCoding
         Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
 
     /// <summary>Decodes the body.</summary>
-    /// <param name="problem">What is answered instead; null when all is well.</param>
+    /// <param name="problem">The error response; null if the body was decoded.</param>
     public static byte[] Decode(HttpRequest request, ReadOnlySequence<byte> body, int limit, out Problem? problem)
     {
         string named = request.Headers.ContentEncoding.ToString();
@@ -71,14 +72,14 @@ internal static class BodyCoding
         return bytes;
     }
 
-    /// <summary>Stops one byte over the limit, however far the body would unfold.</summary>
+    /// <summary>Stops one byte over the limit, whatever the size of the decoded body.</summary>
     static byte[] Undo(string coding, byte[] bytes, int limit)
     {
         var source = new MemoryStream(bytes);
         using Stream plain = coding switch
         {
             "br" => new BrotliStream(source, CompressionMode.Decompress),
-            // "deflate" means zlib, but some send it bare; the first two bytes tell which.
+            // "deflate" means zlib, but some clients send raw deflate. The first two bytes distinguish them.
             "deflate" when bytes is [var method, var flags, ..] && (method & 0x0f) == 8 && (method << 8 | flags) % 31 == 0 =>
                 new ZLibStream(source, CompressionMode.Decompress),
             "deflate" => new DeflateStream(source, CompressionMode.Decompress),

@@ -7,10 +7,10 @@ namespace Sendoff.Server.Triggers;
 /// <summary>Text of a request, in the charset that it declares.</summary>
 internal static class BodyText
 {
-    /// <summary>Null for UTF-8, and where none is declared that can be decoded.</summary>
+    /// <summary>Null for UTF-8, and if no supported charset is declared.</summary>
     public static Encoding? CharsetOf(StringSegment declared) => Charset.Find(declared.AsSpan());
 
-    /// <summary>Null when the bytes are not text in that charset.</summary>
+    /// <summary>Null if the bytes are not text in that charset.</summary>
     public static string? Decode(ReadOnlySpan<byte> bytes, Encoding charset)
     {
         try
@@ -25,6 +25,6 @@ internal static class BodyText
         }
     }
 
-    /// <summary>Whether <c>&amp;</c>, <c>=</c> and <c>%</c> are the bytes that they are in ASCII.</summary>
+    /// <summary>Whether the charset encodes <c>&amp;</c>, <c>=</c> and <c>%</c> as in ASCII.</summary>
     public static bool KeepsAscii(Encoding charset) => charset.GetBytes("&=%+").AsSpan().SequenceEqual("&=%+"u8);
 }

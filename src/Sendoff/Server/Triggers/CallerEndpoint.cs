@@ -1,11 +1,11 @@
 namespace Sendoff.Server.Triggers;
 
-/// <summary>What all addresses for callers of workflows have alike: responses are sandboxed, preflights are answered, and faults are logged
-/// without the path, which may hold a key.</summary>
+/// <summary>Common behaviour of endpoints for callers of workflows: responses are sandboxed, preflights are answered, and errors are logged
+/// without the path, which may contain a key.</summary>
 internal static class CallerEndpoint
 {
-    /// <param name="methods">What a preflight is told; null where <paramref name="answer"/> answers it.</param>
-    /// <param name="path">What the log calls the address.</param>
+    /// <param name="methods">The allowed methods for a preflight; null if <paramref name="answer"/> handles it.</param>
+    /// <param name="path">The name of the endpoint in the log.</param>
     public static async Task HandleAsync(HttpContext context, string? methods, string path, ILogger log, Func<HttpContext, Task> answer)
     {
         ResponseHeaders.Sandbox(context);

@@ -3,8 +3,8 @@ using Microsoft.Net.Http.Headers;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>What lets scripts of any page call workflows and read the answers (E7), also with the credentials of a browser: no session of
-/// this server's goes with such a call, as its cookie is <c>SameSite=Strict</c>.</summary>
+/// <summary>Headers with which scripts of any page can call workflows and read the responses (E7), also with the credentials of a browser.
+/// The session of this server is not included, because its cookie is <c>SameSite=Strict</c>.</summary>
 internal static class Cors
 {
     /// <summary>The server's own headers that a script can read; a run's are added to them.</summary>
@@ -15,7 +15,7 @@ internal static class Cors
     public static void Allow(HttpContext context)
     {
         var headers = context.Response.Headers;
-        // A star is not enough for a call with credentials, as those of sendBeacon are.
+        // A star is not allowed for a call with credentials, such as sendBeacon.
         if (context.Request.Headers.Origin is not { Count: 1 } origin)
         {
             headers.AccessControlAllowOrigin = "*";
@@ -27,8 +27,8 @@ internal static class Cors
         headers.Vary = HeaderNames.Origin;
     }
 
-    /// <summary>Adds the names of a run's headers to those that scripts can read, unless the run names them itself. An origin that the run
-    /// allows is the only one, and without credentials unless the run allows these too.</summary>
+    /// <summary>Adds the names of a run's headers to those that scripts can read, unless the run sets this header itself. If the run sets
+    /// an allowed origin, only that origin is allowed, and credentials only if the run allows them too.</summary>
     public static void Adopt(IHeaderDictionary headers, IReadOnlyList<string> names, bool hasOrigin, bool hasCredentials)
     {
         if (hasOrigin && !hasCredentials)

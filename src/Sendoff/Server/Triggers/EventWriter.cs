@@ -9,11 +9,11 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>Writes the <c>event</c> that steps see (E7; docs/http-trigger.md) as UTF-8.
-/// A JSON body is embedded as it came, after one look through it.</summary>
+/// <summary>Writes the <c>event</c> for steps (E7; docs/http-trigger.md) as UTF-8. A JSON body is validated once and embedded
+/// unchanged.</summary>
 internal static class EventWriter
 {
-    /// <summary>Levels of nesting of a JSON body; a deeper one is a string.</summary>
+    /// <summary>Maximum nesting of a JSON body; a deeper one becomes a string.</summary>
     const int BodyDepth = 256;
     const int KeptBufferBytes = 256 * 1024;
 
@@ -21,8 +21,8 @@ internal static class EventWriter
     static Scratch? scratch;
 
     /// <summary>Creates the event of a request with its complete body. The caller writes the response.</summary>
-    /// <param name="files">Gives URLs to the files of a form; without it they are <c>data:</c> URLs.</param>
-    /// <param name="proxies">Whose <c>x-forwarded-for</c> is believed.</param>
+    /// <param name="files">Creates URLs for the files of a form; without it they are <c>data:</c> URLs.</param>
+    /// <param name="proxies">The proxies whose <c>x-forwarded-for</c> is trusted.</param>
     /// <param name="withAuthorization">False when that header was for the trigger, not for the workflow.</param>
     public static EventContent Write(
         HttpRequest request,
@@ -72,7 +72,7 @@ internal static class EventWriter
         json.WriteStartObject("headers"u8);
         foreach (var (name, values) in headers)
         {
-            // The body has been decoded.
+            // The body is already decoded.
             if (name.Equals(HeaderNames.ContentEncoding, StringComparison.OrdinalIgnoreCase))
                 continue;
             if (!withAuthorization && name.Equals(HeaderNames.Authorization, StringComparison.OrdinalIgnoreCase))
@@ -92,7 +92,7 @@ internal static class EventWriter
         json.WriteEndObject();
     }
 
-    // What <c>body</c> does not tell byte by byte is kept beside it: a JSON value is there as it came, and text in UTF-8 is that.
+    // A body that <c>body</c> does not preserve byte by byte is stored beside it. JSON is embedded unchanged, and UTF-8 text is preserved.
     static void WriteBody(Utf8JsonWriter json, HttpRequest request, ReadOnlySequence<byte> body, ref RawBody raw)
     {
         ReadOnlySpan<byte> bytes = body.IsSingleSegment ? body.FirstSpan : body.ToArray();
@@ -111,10 +111,10 @@ internal static class EventWriter
         bool utf8 = Utf8.IsValid(bytes),
             form = Is(type, "application/x-www-form-urlencoded");
 
-        // `curl -d '{...}'` says form and means JSON; no form encodes to a JSON object.
+        // `curl -d '{...}'` sends JSON with the content type of a form. No form is encoded as a JSON object.
         if (IsJson(request.ContentType, type) || form && bytes is [(byte)'{', ..])
         {
-            // RFC 8259, 8.1: JSON is UTF-8, whatever else is declared; what is not may be what is declared.
+            // RFC 8259, 8.1: JSON is UTF-8, whatever charset is declared. If it is not valid UTF-8, the declared charset is used.
             if (utf8 && TryWriteJson(json, bytes, ref raw))
                 return;
             if (
@@ -151,7 +151,7 @@ internal static class EventWriter
     {
         if (!IsValidJson(bytes))
             return false;
-        // UTF-8 cannot hold half of a surrogate pair, and what reads the event could not either.
+        // UTF-8 cannot represent half of a surrogate pair, so readers of the event could not parse it.
         if (JsonSyntax.MayHoldSurrogates(bytes))
         {
             byte[] mended = bytes.ToArray();
@@ -165,7 +165,7 @@ internal static class EventWriter
         return true;
     }
 
-    /// <summary>JSON by its content type, or perhaps JSON for want of one.</summary>
+    /// <summary>Whether the content type is JSON, or is missing.</summary>
     static bool IsJson(string? contentType, MediaTypeHeaderValue? type) =>
         string.IsNullOrEmpty(contentType)
         || Is(type, "application/json")
@@ -216,15 +216,15 @@ internal static class EventWriter
         json.WriteString("inferred_body_type"u8, "TEXT"u8);
     }
 
-    /// <summary>Whether the body is kept beside the JSON as it came, and the URLs of its files.</summary>
+    /// <summary>Whether the raw body is stored beside the JSON, and the URLs of its files.</summary>
     struct RawBody(string url, FileLinks? files)
     {
         public bool IsKept;
 
-        /// <summary>Taken already when files have URLs, which hold it.</summary>
+        /// <summary>The event's id. It is created early if files have URLs, because they contain it.</summary>
         public Engine.Model.EventId? Event { get; private set; }
 
-        /// <summary>Where the files of the form are found, by their number; null when they come as <c>data:</c> URLs.</summary>
+        /// <summary>The URL prefix of the form's files; null if they are <c>data:</c> URLs.</summary>
         public string? NewFolder()
         {
             if (files is null)

@@ -7,10 +7,9 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary><c>GET /files/{event}/{sign}/{number}/{**name}</c>: a file that came with an event (E7). The signature is the
-/// permission.</summary>
-/// <remarks>(1) check that an event has this address  (2) read the event  (3) refuse an old one, unless a run of it executes  (4) take the
-/// file out of its form.</remarks>
+/// <summary><c>GET /files/{event}/{sign}/{number}/{**name}</c>: a file of an event's form (E7). The signature is the permission.</summary>
+/// <remarks>(1) check the signature  (2) read the event  (3) refuse an expired URL, unless a run of the event executes  (4) extract the
+/// file from the form.</remarks>
 internal sealed class FileEndpoint(
     IStore store,
     FileLinks links,
@@ -24,11 +23,11 @@ internal sealed class FileEndpoint(
 {
     public const string Pattern = "/files/{event}/{sign}/{number}/{**name}";
     const string AnyType = "application/octet-stream";
-    static readonly Problem missing = Problem.NotFound("There is no file at this address.");
+    static readonly Problem missing = Problem.NotFound("There is no file at this URL.");
     static readonly Problem expired = new(
         StatusCodes.Status410Gone,
         "Expired",
-        "The address of this file has expired (setting Triggers:FileUrlAge)."
+        "The URL of this file has expired (setting Triggers:FileUrlAge)."
     );
 
     public Task HandleAsync(HttpContext context) =>
@@ -37,7 +36,7 @@ internal sealed class FileEndpoint(
     async Task<IResult> AnswerAsync(HttpContext context)
     {
         var values = context.Request.RouteValues;
-        // (1) Whoever has no address of a file costs no look at the store.
+        // (1) A request without a valid signature does not read the store.
         if (
             !sides.ServesHooks(context)
             || !Engine.Model.EventId.TryParse((string)values["event"]!, out var id)

@@ -6,9 +6,9 @@ using Sendoff.Engine.Runs;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary><c>ANY /hooks/{key}/{**path}</c>: takes an event in, durably, and answers (E7).</summary>
-/// <remarks>(1) find the trigger, and who may call it  (2) read the body under its limit  (3) write the event  (4) accept it  (5)
-/// answer.</remarks>
+/// <summary><c>ANY /hooks/{key}/{**path}</c>: stores an event durably and responds (E7).</summary>
+/// <remarks>(1) find the trigger and check the permission  (2) read the body under its limit  (3) write the event  (4) accept it  (5)
+/// respond.</remarks>
 internal sealed class HttpTriggerEndpoint(
     WorkflowCatalog workflows,
     TriggerGate gate,
@@ -22,32 +22,32 @@ internal sealed class HttpTriggerEndpoint(
 {
     public const string Pattern = "/hooks/{key}/{**path}";
 
-    /// <summary>Sends the id of the event's run to the caller.</summary>
+    /// <summary>The response header with the id of the event's run.</summary>
     const string RunHeader = "sendoff-run";
 
-    /// <summary>Sends the id of an event without a run to the caller.</summary>
+    /// <summary>The response header with the id of an event without a run.</summary>
     const string EventHeader = "sendoff-event";
 
-    /// <summary>Pipedream's flags, as a header or in the query: history is not kept; the event is kept and starts no run.</summary>
+    /// <summary>Pipedream's flags, as a header or in the query: do not keep the history; store the event without starting a run.</summary>
     const string NoStore = "x-pd-nostore",
         NoTrigger = "x-pd-notrigger";
     const string Text = "text/plain; charset=utf-8";
     internal const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
-    static readonly Problem missing = Problem.NotFound("There is no trigger at this address, or it is disabled.");
+    static readonly Problem missing = Problem.NotFound("There is no trigger at this URL, or it is disabled.");
     static readonly Problem noTunnel = new(
         StatusCodes.Status405MethodNotAllowed,
         "Method not allowed",
         "Triggers accept every method except CONNECT."
     );
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
-    static readonly byte[] overQuota = "The daily quota is used up. The event is stored, and runs when the quota is reset.\n"u8.ToArray();
+    static readonly byte[] overQuota = "The daily quota is used up. The event is stored, and will run after the quota is reset.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
 
     public Task HandleAsync(HttpContext context) => CallerEndpoint.HandleAsync(context, null, "/hooks", log, TriggerAsync);
 
     async Task TriggerAsync(HttpContext context)
     {
-        // (1) An unknown key and a disabled one look the same from outside.
+        // (1) Unknown and disabled keys get the same response.
         string key = (string)context.Request.RouteValues["key"]!;
         var target = sides.ServesHooks(context) ? workflows.FindTrigger(key) : null;
         if (target is not { Enabled: true })
@@ -76,7 +76,7 @@ internal sealed class HttpTriggerEndpoint(
             return;
         }
 
-        // (2) The event is written while the body's buffers are still the connection's.
+        // (2) The event is written while the buffers of the body are still valid.
         if (await ReadBodyAsync(context) is not { } came)
             return;
         var bytes = came;
@@ -103,7 +103,7 @@ internal sealed class HttpTriggerEndpoint(
         );
         context.Request.BodyReader.AdvanceTo(came.End);
 
-        // (4) An event that has arrived whole is taken in even if its sender hangs up now.
+        // (4) An event that has arrived completely is accepted even if its sender disconnects now.
         if (IsFlagged(context.Request, NoTrigger))
         {
             await KeepAsync(context, target, content);
@@ -160,7 +160,7 @@ internal sealed class HttpTriggerEndpoint(
     static bool IsFlagged(HttpRequest request, string flag) =>
         request.Headers.TryGetValue(flag, out var header) ? header == "1" : request.QueryString.HasValue && request.Query[flag] == "1";
 
-    /// <summary>The whole body, or null when it was over the limit and has been answered. The caller gives the buffers back.</summary>
+    /// <summary>The complete body; null if it was over the limit and the response was sent. The caller releases the buffers.</summary>
     async ValueTask<ReadOnlySequence<byte>?> ReadBodyAsync(HttpContext context)
     {
         int limit = limits.TriggerBodyBytes;

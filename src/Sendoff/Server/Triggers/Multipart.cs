@@ -6,8 +6,8 @@ using Sendoff.Engine;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>A multipart form in memory: fields are strings, files <c>{filename, mimetype, url}</c> with a URL that leads to the file or
-/// holds it. A repeated name is an array.</summary>
+/// <summary>A multipart form in memory. Fields are strings, files are <c>{filename, mimetype, url}</c>; the URL is a link to the file or
+/// contains it. A repeated name is an array.</summary>
 internal sealed class Multipart
 {
     const int MaxParts = 1_000,
@@ -20,7 +20,7 @@ internal sealed class Multipart
 
     public bool HasFiles => all.Exists(static part => part.FileName is not null);
 
-    /// <summary>A file by its number among all parts, from 0; null when that part is none.</summary>
+    /// <summary>A file by its number among all parts, from 0; null if that part is not a file.</summary>
     public (string Name, string? MimeType, byte[] Content)? FileAt(int number) =>
         number >= 0 && number < all.Count && all[number] is { FileName: { } name } part ? (name, part.MimeType, part.Content) : null;
 
@@ -34,7 +34,7 @@ internal sealed class Multipart
         var form = new Multipart();
         try
         {
-            // The body is in memory, so nothing here ever waits.
+            // The body is in memory, so this never blocks.
             for (int count = 0; reader.ReadNextSectionAsync().GetAwaiter().GetResult() is { } section; count++)
             {
                 if (count == MaxParts || !form.Add(section))
@@ -42,7 +42,7 @@ internal sealed class Multipart
             }
             return form.all.Count == 0 ? null : form;
         }
-        // A file name in a charset that .NET does not decode is none that can be given on.
+        // .NET cannot decode the charset of this file name.
         catch (Exception e) when (e is IOException or InvalidDataException or NotSupportedException or ArgumentException)
         {
             return null;
@@ -69,10 +69,10 @@ internal sealed class Multipart
         return true;
     }
 
-    /// <param name="folder">What the URLs of files begin with; null is <c>data:</c> URLs.</param>
+    /// <param name="folder">The prefix of the files' URLs; null for <c>data:</c> URLs.</param>
     public void WriteTo(Utf8JsonWriter json, string? folder)
     {
-        // RFC 7578, 4.6: the charset of fields that name none themselves.
+        // RFC 7578, 4.6: the charset of fields without their own charset.
         var charset = parts.TryGetValue("_charset_", out var named) ? Charset.Find(Encoding.UTF8.GetString(named[0].Content)) : null;
         json.WriteStartObject("body"u8);
         foreach (var (name, same) in parts)
@@ -114,8 +114,8 @@ internal sealed class Multipart
             return (charset is null ? null : BodyText.Decode(Content, charset)) ?? Encoding.UTF8.GetString(Content);
         }
 
-        // Without the path that some browsers send with it, and what a URL cannot hold: clients leave out dots, and servers refuse control
-        // characters and long URLs.
+        // Without the path that some browsers send, and without characters that URLs cannot contain: clients remove dots, and servers
+        // refuse control characters and long URLs.
         string NameInUrl()
         {
             string name = new([.. FileName!.Split('/', '\\')[^1].Where(static c => !char.IsControl(c)).Take(LongestNameInUrl)]);

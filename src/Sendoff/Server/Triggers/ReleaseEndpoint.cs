@@ -5,9 +5,9 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary><c>/resume/{run}/{sign}</c> and <c>/cancel/{run}/{sign}</c>: what a step's <c>$.flow</c> gave out (B3). The signature is the
+/// <summary><c>/resume/{run}/{sign}</c> and <c>/cancel/{run}/{sign}</c>: the URLs of a step's <c>$.flow</c> (B3). The signature is the
 /// permission.</summary>
-/// <remarks>(1) check that the workflow gave this address out  (2) read the body under its limit  (3) resume the run, or end it.</remarks>
+/// <remarks>(1) check the signature  (2) read the body under its limit  (3) resume or end the run.</remarks>
 internal sealed class ReleaseEndpoint(
     IStore store,
     Suspensions suspensions,
@@ -18,8 +18,8 @@ internal sealed class ReleaseEndpoint(
     ILogger<ReleaseEndpoint> log
 )
 {
-    // Whether there is such a run is not told to who has no address of it.
-    static readonly Problem unknown = Problem.NotFound("There is no suspended run at this address.");
+    // The response does not reveal whether the run exists.
+    static readonly Problem unknown = Problem.NotFound("There is no suspended run at this URL.");
 
     public Task ResumeAsync(HttpContext context) => HandleAsync(context, FlowLinks.Resume);
 
@@ -36,10 +36,10 @@ internal sealed class ReleaseEndpoint(
 
     async Task<IResult> AnswerAsync(HttpContext context, string what)
     {
-        // What looks at a link must not decide over a run.
+        // A client that only inspects a link must not resume or cancel a run.
         if (HttpMethods.IsHead(context.Request.Method))
             return Results.NoContent();
-        // (1) Whoever has no address of a run costs one look at its row, whatever the run holds and whatever body comes with it.
+        // (1) A request without a valid signature costs one read of the run's row, whatever the size of the run and of the request's body.
         var (id, sign) = ((string)context.Request.RouteValues["run"]!, (string)context.Request.RouteValues["sign"]!);
         if (
             !sides.ServesHooks(context)
@@ -91,11 +91,11 @@ internal sealed class ReleaseEndpoint(
             RunStatus.Queued or RunStatus.Running => new(
                 StatusCodes.Status409Conflict,
                 "Not suspended yet",
-                $"The run '{id}' is still executing; try again when it is suspended."
+                $"The run '{id}' is still executing; try again after it is suspended."
             ),
             var ended => new(
                 StatusCodes.Status410Gone,
-                "Not suspended any more",
+                "No longer suspended",
                 $"The run '{id}' is not suspended: it {(ended == RunStatus.Succeeded ? "was resumed or has ended" : "has ended")}, "
                     + $"and cannot {what}."
             ),

@@ -7,15 +7,15 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>The header lines of a run's response that may reach the caller, and those that every answer to a caller of workflows
-/// carries.</summary>
-/// <remarks>The harness's responseHeaders.mjs tells the step the same; <c>test/cases/response-headers.json</c> holds the two
-/// together.</remarks>
+/// <summary>The header lines of a run's response that reach the caller, and the headers of every response to a caller of
+/// workflows.</summary>
+/// <remarks>responseHeaders.mjs of the harness implements the same rules for the step; <c>test/cases/response-headers.json</c> tests
+/// both.</remarks>
 internal static partial class ResponseHeaders
 {
-    /// <summary>Lines of the connection (RFC 9110, 7.6.1) and those that the server writes itself; and lines that act on the whole origin,
-    /// which hooks may share with the pages: they clear or replace what the browser keeps of it, send it elsewhere, or widen a script's
-    /// reach.</summary>
+    /// <summary>Lines of the connection (RFC 9110, 7.6.1), lines that the server writes, and lines that affect the whole origin, which
+    /// hooks may share with the pages: they clear or replace stored state, redirect the browser, or extend the permissions of a
+    /// script.</summary>
     public static readonly FrozenSet<string> Dropped = FrozenSet.ToFrozenSet(
         [
             "connection",
@@ -83,11 +83,9 @@ internal static partial class ResponseHeaders
 
     public static bool IsSent(Header line) => !Dropped.Contains(line.Name) && IsLegal(line) && !IsOwnCookie(line);
 
-    /// <summary>
-    /// A document that a workflow answers with may share its origin with the pages and the API. The sandbox gives it an origin of its own,
-    /// so that its scripts run without the session of whoever looks at it. It goes on every answer, whatever its type: browsers decide what
-    /// a document is, not the server.
-    /// </summary>
+    /// <summary> A document that a workflow returns may share its origin with the pages and the API. The sandbox gives it a separate
+    /// origin, so that its scripts run without the session of the person who opens it. It is set on every response, because the browser
+    /// decides what a document is, not the server. </summary>
     public static void Sandbox(HttpContext context)
     {
         Cors.Allow(context);
@@ -96,8 +94,8 @@ internal static partial class ResponseHeaders
         headers.ContentSecurityPolicy = sandbox;
     }
 
-    /// <summary>The content type that a browser could take for another one; null when all is well. Of a list, such as <c>text/plain,
-    /// text/html</c>, browsers take the last.</summary>
+    /// <summary>A content type that a browser could interpret as another one; null if it is unambiguous. In a list, such as <c>text/plain,
+    /// text/html</c>, browsers use the last type.</summary>
     public static string? FindBadType(IReadOnlyList<Header> lines)
     {
         string? found = null;
@@ -124,8 +122,8 @@ internal static partial class ResponseHeaders
     [GeneratedRegex(@"\Amultipart/x-mixed-replace[ \t]*(?:;|\z)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Replaced();
 
-    /// <summary>A line that sets, replaces or expires the session's cookie. A cookie without a name is sent as its value alone, so that is
-    /// looked at too.</summary>
+    /// <summary>A line that sets, replaces or expires the session's cookie. A cookie without a name is sent as its value alone, so the
+    /// value is checked too.</summary>
     static bool IsOwnCookie(Header line) =>
         line.Name.Equals(HeaderNames.SetCookie, StringComparison.OrdinalIgnoreCase)
         && line.Value.AsSpan().TrimStart("= \t").StartsWith(SessionCookie.Name, StringComparison.OrdinalIgnoreCase);

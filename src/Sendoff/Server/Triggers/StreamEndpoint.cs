@@ -16,14 +16,14 @@ internal sealed class StreamKeys(Concealment concealment)
     public bool Fits(WorkflowId workflow, string key) =>
         CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(KeyOf(workflow)), Encoding.UTF8.GetBytes(key));
 
-    // 128 bits: nobody guesses one.
+    // 128 bits cannot be guessed.
     string KeyOf(WorkflowId workflow) => Convert.ToHexStringLower(concealment.Cipher.Derive($"sendoff stream {workflow}").AsSpan(0, 16));
 }
 
-/// <summary><c>GET /sse/{workflow}/{key}</c>: what a workflow sends with <c>$send.sse</c>, as server-sent events (F7).</summary>
-/// <remarks>(1) find the stream, and who may read it  (2) the kept events, or those after <c>last-event-id</c>  (3) new ones as the bell
-/// rings, a comment in between. Everything is read from the store as fast as the reader takes it, so a slow one costs no memory; one that
-/// takes nothing is cut off.</remarks>
+/// <summary><c>GET /sse/{workflow}/{key}</c>: the events that a workflow sends with <c>$send.sse</c>, as server-sent events (F7).</summary>
+/// <remarks>(1) find the stream and check the permission  (2) send the stored events, or those after <c>last-event-id</c>  (3) send new
+/// events when signalled, and comments between them. Everything is read from the store at the reader's pace, so a slow reader costs no
+/// memory; a reader that does not read at all is disconnected.</remarks>
 internal sealed class StreamEndpoint(
     StreamKeys keys,
     WorkflowCatalog workflows,
@@ -38,9 +38,9 @@ internal sealed class StreamEndpoint(
 )
 {
     public const string Pattern = "/sse/{workflow}/{key}";
-    static readonly Problem missing = Problem.NotFound("There is no stream at this address.");
+    static readonly Problem missing = Problem.NotFound("There is no stream at this URL.");
 
-    /// <summary>A payload may have a megabyte: few are in memory for each reader.</summary>
+    /// <summary>A payload can have a megabyte, so only a few are in memory for each reader.</summary>
     const int PageSize = 8;
 
     int readers;
@@ -88,7 +88,7 @@ internal sealed class StreamEndpoint(
     {
         Api.EventStream.Begin(context.Response);
         string[] channels = [.. context.Request.Query["channel"].OfType<string>()];
-        // A reader that comes back says what it had last; a number that is none replays all that is kept.
+        // A reader that reconnects sends the id of its last event. An invalid number replays all stored events.
         _ = long.TryParse(context.Request.Headers["last-event-id"].FirstOrDefault() ?? context.Request.Query["lastEventId"], out long last);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, life.ApplicationStopping);
         try
@@ -110,7 +110,7 @@ internal sealed class StreamEndpoint(
                             await WriteAsync(context.Response, text, end.Token);
                     }
                 } while (more);
-                // (3) Another server of the cluster may have published: the store is looked into at every comment, too.
+                // (3) Another server of the cluster may have published an event, so the store is read at every comment too.
                 bool isQuiet = await Task.WhenAny(ring, Task.Delay(options.StreamKeepAlive, time, end.Token)) != ring;
                 end.Token.ThrowIfCancellationRequested();
                 if (isQuiet)
@@ -119,13 +119,13 @@ internal sealed class StreamEndpoint(
         }
         catch (OperationCanceledException)
         {
-            // The reader left or took too long, or the server stops: all end a stream.
+            // The reader disconnected or was too slow, or the server is stopping.
             if (!end.IsCancellationRequested)
                 context.Abort();
         }
     }
 
-    /// <summary>Null when it is on another channel.</summary>
+    /// <summary>Null if the event is on another channel.</summary>
     string? Describe(Publication publication, string[] channels)
     {
         try

@@ -5,7 +5,7 @@ using Sendoff.Engine.Runs;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>Who may call an HTTP trigger, and how often (E7).</summary>
+/// <summary>Checks whether a request may call an HTTP trigger: its token and its rate (E7).</summary>
 internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILogger<TriggerGate> log)
 {
     const string Scheme = "Bearer ";
@@ -17,7 +17,7 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
 
     readonly ConcurrentDictionary<string, Allowance> allowances = new(StringComparer.Ordinal);
 
-    /// <summary>Why a request may not start a run; null when it may, which is counted.</summary>
+    /// <summary>Why a request is refused; null if it is accepted and counted.</summary>
     public Problem? Refuse(HttpContext context, string key, HttpTrigger trigger)
     {
         if (trigger.Bearer is { } bearer && !IsShown(context.Request, bearer))
@@ -38,7 +38,7 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
 
     bool IsShown(HttpRequest request, TriggerToken bearer)
     {
-        // A token that is not set lets nobody in.
+        // A token that is not set refuses all requests.
         string? expected = bearer.Value ?? secrets.Environment.GetValueOrDefault(bearer.SecretName!);
         if (string.IsNullOrEmpty(expected))
         {
@@ -50,7 +50,7 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
             && CryptographicOperations.FixedTimeEquals(Hash(given[Scheme.Length..].Trim()), Hash(expected));
     }
 
-    // Hashes are of one length, so that the comparison tells nothing of the token's.
+    // Hashes have the same length, so that the comparison does not reveal the token's length.
     static byte[] Hash(string token) => SHA256.HashData(Encoding.UTF8.GetBytes(token));
 
     static Problem TooOften(TriggerRate rate, TimeSpan wait) =>
@@ -63,7 +63,7 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
             RetryAfterSeconds = (int)Math.Ceiling(wait.TotalSeconds),
         };
 
-    /// <summary>A bucket of requests that fills at the rate.</summary>
+    /// <summary>A token bucket that is refilled at the rate.</summary>
     sealed class Allowance(TriggerRate rate)
     {
         readonly Lock gate = new();
@@ -72,7 +72,7 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
 
         public TriggerRate Rate => rate;
 
-        /// <summary>How long to wait for the next request; null when this one may come.</summary>
+        /// <summary>How long to wait for the next request; null if this request is accepted.</summary>
         public TimeSpan? TryTake(TimeProvider time)
         {
             lock (gate)

@@ -2,13 +2,13 @@ using System.Net;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>The reverse proxies that say who a caller is (setting <c>TrustedProxies</c>).</summary>
-/// <param name="HasUnixSocket">Whoever connects through a Unix socket is one of them.</param>
+/// <summary>The reverse proxies whose <c>x-forwarded-for</c> is trusted (setting <c>TrustedProxies</c>).</summary>
+/// <param name="HasUnixSocket">Clients on a Unix socket are trusted proxies.</param>
 public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasUnixSocket)
 {
     public static readonly TrustedProxies None = new([], false);
 
-    /// <summary>Null when it is not a list of addresses, ranges and <c>unix</c>.</summary>
+    /// <summary>Null if the text is not a list of addresses, ranges and <c>unix</c>.</summary>
     public static TrustedProxies? Parse(string list)
     {
         var networks = new List<IPNetwork>();
@@ -27,9 +27,9 @@ public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasU
         return new(networks, hasUnixSocket);
     }
 
-    /// <summary>The address of the caller: the peer's, or what the proxies that are trusted say of it. Proxies add to the end of
-    /// <c>x-forwarded-for</c>, so it is read from there, up to the first address that is not a trusted proxy's: what stands before it is
-    /// the caller's own word.</summary>
+    /// <summary>The address of the caller: the peer's address, or the one that trusted proxies report. Proxies append to
+    /// <c>x-forwarded-for</c>, so it is read from the end, up to the first address that is not a trusted proxy. The caller can forge the
+    /// addresses before it.</summary>
     public string ClientOf(HttpRequest request)
     {
         var peer = request.HttpContext.Connection.RemoteIpAddress;
@@ -69,7 +69,7 @@ public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasU
             && IsAddress(text[..port].Trim('[', ']'), out address);
     }
 
-    // .NET reads 010.0.0.1 and 0x7f.1 as addresses, perhaps not the ones that the writer meant.
+    // .NET parses 010.0.0.1 and 0x7f.1 as addresses, but perhaps not as the intended ones.
     static bool IsAddress(string text, out IPAddress address)
     {
         bool isRead = IPAddress.TryParse(text, out var read) && (text.Contains(':') || text == read.ToString());

@@ -3,12 +3,12 @@ using System.Text.Json;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>Names and values of a query or of a form (URL standard, 5.1): in their order, and case-sensitive, so that <c>id</c> and
-/// <c>ID</c> are two names.</summary>
+/// <summary>Names and values of a query or of a form (URL standard, 5.1), in order and case-sensitive: <c>id</c> and <c>ID</c> are two
+/// names.</summary>
 internal static class UrlEncoded
 {
-    /// <summary>Writes an object. A name that is given once has a string, one that is given more often an array.</summary>
-    /// <param name="charset">That the percent-encoded bytes are in; null is UTF-8.</param>
+    /// <summary>Writes an object. A name that occurs once has a string, a repeated name an array.</summary>
+    /// <param name="charset">The charset of the percent-encoded bytes; null for UTF-8.</param>
     public static void Write(Utf8JsonWriter json, ReadOnlySpan<byte> pairs, Encoding? charset)
     {
         var fields = new OrderedDictionary<string, object>(StringComparer.Ordinal);
@@ -47,8 +47,8 @@ internal static class UrlEncoded
             fields[name] = new List<string> { (string)fields[name], value };
     }
 
-    /// <summary>Undoes percent-encoding. What is not text in the charset is read as UTF-8, with U+FFFD for what is not that
-    /// either.</summary>
+    /// <summary>Decodes percent-encoding. Bytes that are not text in the charset are read as UTF-8, with U+FFFD for invalid
+    /// bytes.</summary>
     static string Decode(ReadOnlySpan<byte> encoded, Encoding? charset)
     {
         if (!encoded.ContainsAny((byte)'%', (byte)'+') && charset is null)

@@ -5,7 +5,8 @@ using Sendoff.Engine;
 
 namespace Sendoff.Ui.Controls;
 
-/// <summary>JSON with colours, always as text. What fits a line stays on it; what does not can be folded, and long lists are.</summary>
+/// <summary>JSON with colours, always as text. A value that fits stays on one line; larger ones can be folded, and long lists are folded at
+/// first.</summary>
 public sealed class JsonText : ComponentBase
 {
     const int LineLength = 44,
@@ -103,7 +104,7 @@ public sealed class JsonText : ComponentBase
 
     static bool IsShort(JsonElement value, int length) => value.GetRawText() is var raw && raw.Length <= length && !raw.Contains('\n');
 
-    /// <summary>Numbers and short texts side by side read better than one below the other.</summary>
+    /// <summary>Numbers and short strings are easier to read side by side.</summary>
     static bool IsListOfShort(JsonElement value) =>
         value.ValueKind == JsonValueKind.Array
         && value
@@ -117,7 +118,7 @@ public sealed class JsonText : ComponentBase
             builder.AddContent(5, count == 0 ? bracket.ToString() : " " + bracket);
             return;
         }
-        // The fold is a block: the line ends with it.
+        // The fold is a block element, so the line ends with it.
         builder.CloseElement();
         builder.AddContent(15, separator[1..^2] + bracket);
     }

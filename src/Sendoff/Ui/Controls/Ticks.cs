@@ -14,7 +14,7 @@ public sealed class Ticks : ComponentBase
         string[] parts = Text.Split('`');
         for (int i = 0; i < parts.Length; i++)
         {
-            // The last of an even number of parts has no closing tick.
+            // The last of an even number of parts has no closing backtick.
             if (i % 2 == 0 || i == parts.Length - 1)
                 builder.AddContent(0, i % 2 == 0 ? parts[i] : "`" + parts[i]);
             else

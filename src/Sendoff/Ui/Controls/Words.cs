@@ -5,7 +5,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Ui.Controls;
 
-/// <summary>States, times and sizes as people read them.</summary>
+/// <summary>States, times and sizes in words.</summary>
 public static class Words
 {
     /// <summary>The colour of a state: <c>ok bad warn info</c>.</summary>
@@ -18,11 +18,11 @@ public static class Words
             _ => "info",
         };
 
-    /// <summary>It has ended, and not well.</summary>
+    /// <summary>Whether the delivery has ended without success.</summary>
     public static bool IsFailure(DeliveryStatus status) =>
         status is DeliveryStatus.Failed or DeliveryStatus.Blocked or DeliveryStatus.Interrupted;
 
-    /// <summary>The sign for a delivery's state, besides its colour.</summary>
+    /// <summary>The sign for a delivery's state, in addition to its colour.</summary>
     public static string Mark(string status) =>
         status switch
         {
@@ -41,7 +41,7 @@ public static class Words
             _ => char.ToUpperInvariant(status[0]) + status[1..],
         };
 
-    /// <summary>What a delivery's state means, where the word alone does not say it.</summary>
+    /// <summary>An explanation of a delivery's state, if its name is not sufficient.</summary>
     public static string? Meaning(string status, bool isTest = false) =>
         status switch
         {
@@ -54,16 +54,16 @@ public static class Words
             _ => null,
         };
 
-    /// <summary>What a response came over; HTTP's versions are numbers.</summary>
+    /// <summary>The protocol of a response. Versions of HTTP are numbers.</summary>
     public static string Protocol(string version) => char.IsAsciiDigit(version.FirstOrDefault()) ? $"HTTP/{version}" : version;
 
-    /// <summary>A message of the engine as a sentence of the page.</summary>
+    /// <summary>Formats a message of the engine as a sentence.</summary>
     public static string Sentence(string text) =>
         text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..] + (text[^1] is '.' or '?' or '!' or ')' ? "" : ".");
 
     const int MostSendChars = 48;
 
-    /// <summary>Such as <c>POST example.com/in · 500</c>.</summary>
+    /// <summary>Formats a send as <c>POST example.com/in · 500</c>.</summary>
     public static string Send(SendHead send)
     {
         string kind = Names.Of(SendKinds.KindOf(send.Url));
@@ -84,7 +84,7 @@ public static class Words
             _ => ms.Value.ToString("#,##0", CultureInfo.InvariantCulture) + " ms",
         };
 
-    /// <summary>A number of an address; 0 when it is none.</summary>
+    /// <summary>Parses a number of a URL; 0 if it is not a number.</summary>
     public static int Number(string? text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : 0;
 
@@ -100,7 +100,7 @@ public static class Words
             _ => (bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture) + " MiB",
         };
 
-    /// <summary>Where deliveries come from, for those who have to let them in.</summary>
+    /// <summary>The source addresses of deliveries, for the operator of a receiver's firewall.</summary>
     public static string Egress(EgressOptions egress)
     {
         string way = egress.Proxy is { } proxy ? $" through the proxy {proxy}" : "";

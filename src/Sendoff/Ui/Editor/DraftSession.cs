@@ -13,28 +13,28 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
 {
     readonly SemaphoreSlim saving = new(1);
 
-    /// <summary>As the store has them: what else is found there was put there by others.</summary>
+    /// <summary>The files as stored. Any difference found there was made by others.</summary>
     IReadOnlyDictionary<string, string> saved = new Dictionary<string, string>();
 
     public Workflow? Workflow { get; private set; }
 
-    /// <summary>With what is not saved yet.</summary>
+    /// <summary>The files including unsaved changes.</summary>
     public SortedDictionary<string, string> Files { get; private set; } = new(StringComparer.Ordinal);
 
-    /// <summary>The files are not the current version's.</summary>
+    /// <summary>Whether the files differ from the current version.</summary>
     public bool IsDraft { get; private set; }
 
-    /// <summary>Others saved another draft, or deployed: nothing more is saved until it is read again, or theirs is given up.</summary>
+    /// <summary>Others saved another draft or deployed. Nothing is saved until their version is loaded or overwritten.</summary>
     public bool IsOvertaken { get; private set; }
 
-    /// <summary>What the last check found; null when the files were changed since.</summary>
+    /// <summary>The result of the last check; null if the files have changed since.</summary>
     public WorkflowCheck? Check { get; private set; }
 
-    /// <summary>By step, as far as they were ever found.</summary>
+    /// <summary>The props of each step, as last found.</summary>
     public IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props { get; private set; } =
         new Dictionary<string, IReadOnlyList<PropDefinition>>();
 
-    /// <summary>As the files were when they could last be read.</summary>
+    /// <summary>The definition from the last readable state of the files.</summary>
     public WorkflowDefinition? Definition { get; private set; }
 
     string? YamlFile => new[] { WorkflowReader.YamlFile, "workflow.yml" }.FirstOrDefault(Files.ContainsKey);
@@ -50,12 +50,12 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
         return true;
     }
 
-    /// <summary>The files before something was removed; null if what followed cannot be undone any more.</summary>
+    /// <summary>The files before the last removal; null if it can no longer be undone.</summary>
     SortedDictionary<string, string>? removed;
 
     public bool CanUndo => removed is not null;
 
-    /// <summary>Brings back what was removed last.</summary>
+    /// <summary>Restores the files of the last removal.</summary>
     public void Undo()
     {
         if (removed is null)
@@ -66,7 +66,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
 
     void KeepForUndo() => removed = new(Files, StringComparer.Ordinal);
 
-    /// <summary>What was typed. A removal before it cannot be undone any more.</summary>
+    /// <summary>Changes a file. An earlier removal can then no longer be undone.</summary>
     public void Type(string path, string text)
     {
         if (Files.TryGetValue(path, out string? before) && before != text)
@@ -101,7 +101,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
         if (from == to)
             return null;
         if (!Files.TryGetValue(from, out string? text))
-            return $"There is no file `{from}`.";
+            return $"The file `{from}` does not exist.";
         if (FindFault(to) is { } fault)
             return fault;
         if (YamlFile is { } yaml)
@@ -129,7 +129,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
             return $"`{path}` is not a workflow file. File names end in .js .mjs .cjs .ts .json .yaml .md or .txt, "
                 + "or the file is in the folder attachments.";
         if (Files.ContainsKey(path))
-            return $"There is a file `{path}` already.";
+            return $"The file `{path}` already exists.";
         if (FilePath.FindFolder(new Dictionary<string, string>(Files) { [path] = "" }) is { } both)
             return $"`{both}` is a file and cannot also be a folder.";
         return Files.Count < options.DeployFiles ? null : $"A workflow has at most {options.DeployFiles:N0} files.";
@@ -140,9 +140,9 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
     {
         string file = name + "/entry.mjs";
         if (Definition?.Steps.Any(step => step.Name == name) == true)
-            return $"There is a step `{name}` already.";
+            return $"A step `{name}` already exists.";
         if (!WorkflowReader.IsStepName(name))
-            return $"`{name}` cannot be a step’s name. Use letters, digits, _ $ and -, not starting with a digit.";
+            return $"`{name}` is not a valid step name. Use letters, digits, _ $ and -, and do not start with a digit.";
         if (!Files.ContainsKey(file) && FindFault(file) is { } fault)
             return fault;
         if (ChangeYaml(yaml => WorkflowYaml.AddStep(yaml, name, file)) is { } mistake)
@@ -171,7 +171,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
         return null;
     }
 
-    /// <param name="value">Null is none: the default.</param>
+    /// <param name="value">Null removes the value, so that the default applies.</param>
     public string? SetProp(int step, string prop, JsonElement? value) => ChangeYaml(yaml => WorkflowYaml.SetProp(yaml, step, prop, value));
 
     public string? SetDisabled(int step, bool disabled) => ChangeYaml(yaml => WorkflowYaml.SetDisabled(yaml, step, disabled), isForm: true);
@@ -186,11 +186,11 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
         return mistake;
     }
 
-    /// <summary>The text of <c>workflow.yaml</c>, or what the folder of step files means as one.</summary>
+    /// <summary>The text of <c>workflow.yaml</c>, or the equivalent text for a folder of step files.</summary>
     public string Yaml => Files.GetValueOrDefault(YamlFile ?? "") ?? WorkflowYaml.Write(Workflow!.Name, Definition?.Steps ?? []);
 
     /// <summary>Creates a <c>workflow.yaml</c> for a folder of step files.</summary>
-    /// <param name="isForm">The change is refused when the file could be read before it and cannot be read after it.</param>
+    /// <param name="isForm">The change is refused if the file could be read before it, but not after it.</param>
     string? ChangeYaml(Func<string, string?> change, bool isForm = false)
     {
         if (Definition is null)
@@ -209,7 +209,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
             ? first
             : null;
 
-    /// <summary>Lines of all files that hold a text, in whatever case.</summary>
+    /// <summary>Lines of all files that contain a text, ignoring case.</summary>
     public IEnumerable<(string File, int Line, string Text)> Find(string sought) =>
         sought.Length == 0
             ? []
@@ -218,7 +218,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
                 .Where(line => line.text.Contains(sought, StringComparison.OrdinalIgnoreCase))
                 .Select(static line => (line.Key, line.Line, line.text.Trim()));
 
-    /// <summary>Saves what was changed, with mistakes or without.</summary>
+    /// <summary>Saves the changes, even with errors.</summary>
     public async Task<string?> SaveAsync(CancellationToken ct)
     {
         await saving.WaitAsync(ct);
@@ -261,8 +261,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
         return null;
     }
 
-    /// <summary>The run of the draft, or the reason why there is none, unless the check reports it.</summary>
-    /// <param name="isDry">Its sends are captured.</param>
+    /// <summary>Starts a run of the draft. Returns an error if there is no run, unless the check reports it.</summary>
+    /// <param name="isDry">Capture the sends.</param>
     public async Task<(RunId? Run, string? Mistake)> TestAsync(string eventJson, bool isDry, CancellationToken ct)
     {
         if (FindEventFault(eventJson) is { } fault)
@@ -278,8 +278,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
         return (null, null);
     }
 
-    /// <summary>The run of one step, for the event and with the exports of a past run; or why there is none, unless the check says
-    /// it.</summary>
+    /// <summary>Starts a run of one step, with the event and the exports of a past run. Returns an error if there is no run, unless the
+    /// check reports it.</summary>
     /// <inheritdoc cref="TestAsync" path="/param"/>
     public async Task<(RunId? Run, string? Mistake)> TestStepAsync(string step, RunId past, bool isDry, CancellationToken ct)
     {
@@ -333,8 +333,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, Workflo
         removed = given;
     }
 
-    /// <summary>Packages that a test installed are locked in a file of their own. Another draft that somebody saved meanwhile is left
-    /// alone.</summary>
+    /// <summary>Adds the lock file of packages that a test installed. A draft that another user has saved meanwhile is not
+    /// changed.</summary>
     async Task AdoptAsync(CancellationToken ct)
     {
         if (

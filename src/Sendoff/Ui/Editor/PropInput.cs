@@ -6,7 +6,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Ui.Editor;
 
-/// <summary>How a prop is filled in: the kind of control, the text in it, and what a text means.</summary>
+/// <summary>The input for a prop: the kind of control, its text, and the conversion of the text.</summary>
 public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, string Text)
 {
     static readonly JsonSerializerOptions indented = new()
@@ -21,13 +21,13 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
         /// <summary>Text on one line.</summary>
         Line,
 
-        /// <summary>A list: one value a line.</summary>
+        /// <summary>A list, with one value per line.</summary>
         Lines,
 
         /// <summary>JSON, or text over several lines.</summary>
         Block,
 
-        /// <summary>One of the values that the component names.</summary>
+        /// <summary>One of the component's options.</summary>
         Choice,
 
         /// <summary>No input: the value comes from another source.</summary>
@@ -36,7 +36,7 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
 
     public string Placeholder => Prop.Default is { } value ? TextOf(Prop.Type, value) : "";
 
-    /// <summary>What a choice can be: the text, and what is read.</summary>
+    /// <summary>The options of a choice: text and label.</summary>
     public IReadOnlyList<(string Text, string Label)> Choices => OptionsOf(Prop);
 
     static IReadOnlyList<(string Text, string Label)> OptionsOf(PropDefinition prop) =>
@@ -44,7 +44,7 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
             ? [("true", "true"), ("false", "false")]
             : [.. prop.Options.Select(option => (TextOf(prop.Type, option.Value), option.Label))];
 
-    /// <param name="value">As it is configured; null when it is not.</param>
+    /// <param name="value">The configured value; null if there is none.</param>
     public static PropInput Of(PropDefinition prop, JsonElement? value)
     {
         string text = value is { } given ? TextOf(prop.Type, given) : "";
@@ -56,7 +56,7 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
         {
             "app" or "alert" or "dir" => Control.None,
             ['$', ..] => Control.None,
-            // A template, or a value that is none of these, is text.
+            // A template, or a value that is not an option, is shown as text.
             _ when OptionsOf(prop) is { Count: > 0 } options
                     && !IsList(prop)
                     && (text.Length == 0 || options.Any(option => option.Text == text)) => Control.Choice,
@@ -91,7 +91,7 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
             _ => value.GetRawText(),
         };
 
-    /// <summary>What a text that was filled in means: null is none, which is the default; or why it means nothing.</summary>
+    /// <summary>Converts the entered text to a value; null for the default. Returns an error if the text is invalid.</summary>
     public static (JsonElement? Value, string? Mistake) Parse(PropDefinition prop, string text)
     {
         if (text.Length == 0)
@@ -145,7 +145,7 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
     static (JsonElement? Value, string? Mistake) Wrong(PropDefinition prop, string text, string expected) =>
         (
             null,
-            $"`{prop.Name}` is `{(text.Length > 40 ? text[..40] + "…" : text)}`. It is {expected}, "
+            $"`{prop.Name}` is `{(text.Length > 40 ? text[..40] + "…" : text)}`. Expected {expected}, "
                 + $"or a template such as `{{{{steps.trigger.event.body.x}}}}`."
         );
 }

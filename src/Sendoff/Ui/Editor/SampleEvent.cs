@@ -5,12 +5,12 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Ui.Editor;
 
-/// <summary>An event to test with before there is one of a run: as the workflow's first trigger would make it.</summary>
+/// <summary>An event for a test before there is one of a run, in the form of the workflow's first trigger.</summary>
 static class SampleEvent
 {
     static readonly JsonSerializerOptions pretty = new() { WriteIndented = true, Encoder = PlainJsonEncoder.Instance };
 
-    /// <param name="url">Of the workflow's HTTP trigger.</param>
+    /// <param name="url">The URL of the workflow's HTTP trigger.</param>
     public static string For(WorkflowDefinition? definition, Uri url, DateTimeOffset now)
     {
         switch (definition is { Triggers: [var first, ..] } ? first : null)

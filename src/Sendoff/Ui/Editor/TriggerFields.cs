@@ -5,15 +5,15 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Ui.Editor;
 
 /// <summary>A field of a trigger's form.</summary>
-/// <param name="Choices">Null for a text.</param>
+/// <param name="Choices">Null for a text field.</param>
 sealed record TriggerField(string Name, string Label, string Example = "", IReadOnlyList<(string Value, string Label)>? Choices = null);
 
-/// <summary>What the form of a trigger asks for, by its type.</summary>
+/// <summary>The fields of a trigger's form, by its type.</summary>
 static class TriggerFields
 {
     static readonly IReadOnlyList<TriggerField> http =
     [
-        new("key", "Key, the last part of the URL", "created at the first deploy"),
+        new("key", "Key (last part of the URL)", "generated at the first deploy"),
         new(
             "response",
             "Response",
@@ -30,7 +30,7 @@ static class TriggerFields
         new("timezone", "Time zone", "UTC"),
     ];
 
-    static readonly IReadOnlyList<TriggerField> emit = [new("workflow", "Workflow that emits", "orders"), new("channel", "Channel", "all")];
+    static readonly IReadOnlyList<TriggerField> emit = [new("workflow", "Workflow that emits the events", "orders"), new("channel", "Channel", "all")];
 
     public static IReadOnlyList<TriggerField> Of(string type) =>
         type switch
@@ -68,7 +68,7 @@ static class TriggerFields
             }
         );
 
-    /// <summary>The schedule that the fields mean, as a deploy reads them; null when they mean none.</summary>
+    /// <summary>The schedule of the fields, parsed like at a deploy; null if they are invalid.</summary>
     public static ScheduleTrigger? Schedule(IReadOnlyDictionary<string, string> fields)
     {
         // JSON is YAML.

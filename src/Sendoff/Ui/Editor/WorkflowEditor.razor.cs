@@ -6,11 +6,10 @@ using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui.Editor;
 
-/// <summary>The editor: what is typed is saved as the workflow's draft at once; a check, a test and a deploy are of what is
-/// saved.</summary>
+/// <summary>The editor. Input is saved immediately as the workflow's draft. Check, test and deploy use the saved files.</summary>
 public sealed partial class WorkflowEditor : IDisposable
 {
-    /// <summary>Of a file that is edited here.</summary>
+    /// <summary>Maximum size of a file that can be edited here, in characters.</summary>
     public const int LargestChars = 1024 * 1024;
 
     readonly CancellationTokenSource end = new();
@@ -21,7 +20,7 @@ public sealed partial class WorkflowEditor : IDisposable
         path = "",
         said = "";
 
-    // Busy from the first render until the first check has ended: a button that can be pressed does something.
+    // Busy until the first check has ended, so that no button is enabled without effect.
     bool isDry = true,
         isBusy = true,
         isBad,
@@ -55,7 +54,7 @@ public sealed partial class WorkflowEditor : IDisposable
     [Parameter, EditorRequired]
     public string Name { get; set; } = "";
 
-    /// <summary>Where the server is reached.</summary>
+    /// <summary>The URL of the server.</summary>
     [Parameter, EditorRequired]
     public string Origin { get; set; } = "";
 
@@ -68,7 +67,7 @@ public sealed partial class WorkflowEditor : IDisposable
     [Parameter]
     public int Line { get; set; }
 
-    /// <summary>The run that is shown below.</summary>
+    /// <summary>The run shown below.</summary>
     [Parameter]
     public string? Run { get; set; }
 
@@ -90,7 +89,7 @@ public sealed partial class WorkflowEditor : IDisposable
 
     protected override void OnParametersSet() => Show();
 
-    /// <summary>The file and the step that the address names; else those of the first step.</summary>
+    /// <summary>Shows the file and step in the URL, otherwise those of the first step.</summary>
     void Show()
     {
         if (session.Workflow is null)
@@ -108,7 +107,7 @@ public sealed partial class WorkflowEditor : IDisposable
                 ?? "";
     }
 
-    /// <summary>What the steps' props are is found by loading them: once, as the page opens.</summary>
+    /// <summary>Loads the steps once when the page opens, to find their props.</summary>
     protected override async Task OnAfterRenderAsync(bool firstRender)
     {
         if (!firstRender || session.Workflow is null)
@@ -146,7 +145,7 @@ public sealed partial class WorkflowEditor : IDisposable
     {
         int turn = ++turns;
         mistake ??= await TryAsync(() => session.SaveAsync(end.Token));
-        // What came of a later change counts.
+        // Only the result of the latest change is used.
         if (turn == turns)
             Say(mistake ?? (session.IsDraft ? "Draft saved." : "Nothing differs from the current version."), mistake is not null);
         Show();
@@ -203,7 +202,7 @@ public sealed partial class WorkflowEditor : IDisposable
                 if (run is not { } made)
                     return mistake;
                 Say(
-                    isDry ? "Test finished; see the run below. Nothing was sent." : "Test finished; see the run below. Its sends go out.",
+                    isDry ? "Test finished; see the run below. Nothing was sent." : "Test finished; see the run below. Its sends are delivered.",
                     false
                 );
                 Navigation.NavigateTo(UrlOf(("step", Step), ("file", File), ("run", made.ToString())));
@@ -255,7 +254,7 @@ public sealed partial class WorkflowEditor : IDisposable
 
     Task InsistAsync() => ActAsync("", () => session.InsistAsync(end.Token));
 
-    /// <summary>One at a time, with what is being typed; what went wrong is said.</summary>
+    /// <summary>Runs one action at a time, after saving the current input, and shows its error.</summary>
     async Task ActAsync(string meanwhile, Func<Task<string?>> act)
     {
         if (isBusy)
@@ -278,7 +277,7 @@ public sealed partial class WorkflowEditor : IDisposable
         Show();
     }
 
-    /// <summary>What the engine could not do is a mistake as well. Nothing is said to a reader who left.</summary>
+    /// <summary>Converts exceptions of the engine to an error message. If the reader has left, nothing is shown.</summary>
     async Task<string?> TryAsync(Func<Task<string?>> act)
     {
         try

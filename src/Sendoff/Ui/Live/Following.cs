@@ -5,8 +5,8 @@ using Sendoff.Server;
 
 namespace Sendoff.Ui.Live;
 
-/// <summary>A part of an interactive page that is read again when what it shows has changed, at most once in <see cref="between"/>. On a
-/// static page Scripts/live.js reads it again.</summary>
+/// <summary>A part of an interactive page that is read again after changes, at most once in <see cref="between"/>. On a static page,
+/// Scripts/live.js does this.</summary>
 public abstract class Following : ComponentBase, IDisposable
 {
     static readonly TimeSpan between = TimeSpan.FromMilliseconds(100);
@@ -21,10 +21,10 @@ public abstract class Following : ComponentBase, IDisposable
     [Inject]
     public ILogger<Following> Log { get; set; } = null!;
 
-    /// <summary>Until the reader leaves.</summary>
+    /// <summary>Cancelled when the reader leaves the page.</summary>
     protected CancellationToken End => end.Token;
 
-    /// <summary>Whether the part shows something else after this change.</summary>
+    /// <summary>Whether the change affects this part.</summary>
     protected abstract bool Concerns(Change change);
 
     protected abstract Task ReadAsync();
@@ -43,7 +43,7 @@ public abstract class Following : ComponentBase, IDisposable
         try
         {
             var listening = ListenAsync(changed.Writer);
-            // What changed between the first drawing and now is not missed.
+            // Changes between the first rendering and now are not missed.
             changed.Writer.TryWrite(true);
             await foreach (bool _ in changed.Reader.ReadAllAsync(End))
             {
@@ -54,11 +54,11 @@ public abstract class Following : ComponentBase, IDisposable
         }
         catch (Exception x) when (x is OperationCanceledException or ObjectDisposedException)
         {
-            // The reader left.
+            // The reader has left the page.
         }
     }
 
-    /// <summary>A read that fails leaves what is shown; the next change reads again.</summary>
+    /// <summary>If reading fails, the content stays unchanged until the next change.</summary>
     async Task ReadAgainAsync()
     {
         try

@@ -1,6 +1,6 @@
 namespace Sendoff.Ui.Live;
 
-/// <summary>Which live parts of a page a request asks for: those that Scripts/live.js reads again, or all.</summary>
+/// <summary>The live parts of a page that a request asks for: those that Scripts/live.js reads again, or all.</summary>
 internal static class PageParts
 {
     const string Header = "x-parts";

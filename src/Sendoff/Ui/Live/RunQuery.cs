@@ -4,7 +4,7 @@ using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui.Live;
 
-/// <summary>The runs that are listed, as in the address of the page.</summary>
+/// <summary>The filter of runs in the page's URL.</summary>
 public sealed record RunQuery(
     string? Workflow = null,
     string? Status = null,
@@ -25,7 +25,7 @@ public sealed record RunQuery(
     /// <summary>The statuses that count as failed, as <see cref="Status"/>.</summary>
     public static string Failures { get; } = string.Join(',', RunStatuses.Failures.Select(Names.Of));
 
-    /// <summary>What can be chosen as <see cref="Status"/>.</summary>
+    /// <summary>The options for <see cref="Status"/>.</summary>
     public static IReadOnlyList<(string Value, string Text)> Statuses { get; } =
     [(Failures, "Any failure"), .. Names.All<RunStatus>().Select(static item => (item, Words.Status(item)))];
 
@@ -43,13 +43,13 @@ public sealed record RunQuery(
             ("cursor", Cursor)
         );
 
-    /// <summary>Null with the mistake when it cannot be asked.</summary>
+    /// <summary>Null with an error if the filter is invalid.</summary>
     internal RunFilter? Filter(TimeProvider time, out string? mistake)
     {
         var input = new ApiInput();
         var since = SinceOf(input, Since, time);
         if (Sends is not (null or "" or "failed"))
-            input.Wrong($"'sends' is '{Sends}'. It is 'failed', or left out.");
+            input.Wrong($"'sends' is '{Sends}'. Expected 'failed', or omit it.");
         var filter = new RunFilter(
             string.IsNullOrEmpty(Workflow) ? null : Workflow,
             input.States<RunStatus>("status", Status),
@@ -66,7 +66,7 @@ public sealed record RunQuery(
         return mistake is null ? filter : null;
     }
 
-    /// <summary>The beginning of one of the spans that can be chosen.</summary>
+    /// <summary>The start of a time span that can be selected.</summary>
     internal static DateTimeOffset? SinceOf(ApiInput input, string? since, TimeProvider time)
     {
         if (string.IsNullOrEmpty(since))
@@ -74,7 +74,7 @@ public sealed record RunQuery(
         var span = Spans.FirstOrDefault(one => one.Value == since);
         if (span.Value is not null)
             return time.GetUtcNow() - span.Span;
-        input.Wrong($"'since' is '{since}'. It is one of {string.Join(", ", Spans.Select(one => one.Value))}.");
+        input.Wrong($"'since' is '{since}'. Expected one of {string.Join(", ", Spans.Select(one => one.Value))}.");
         return null;
     }
 }

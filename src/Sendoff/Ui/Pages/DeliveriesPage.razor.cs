@@ -35,11 +35,11 @@ public sealed partial class DeliveriesPage
     [SupplyParameterFromQuery]
     public string? Cursor { get; set; }
 
-    /// <summary><c>page</c>: every box is checked.</summary>
+    /// <summary><c>page</c> selects all boxes.</summary>
     [SupplyParameterFromQuery]
     public string? Select { get; set; }
 
-    /// <summary>What came of a resend; null when there was none.</summary>
+    /// <summary>The result of a resend; null if there was none.</summary>
     [SupplyParameterFromQuery]
     public string? Resent { get; set; }
 

@@ -1,5 +1,5 @@
-// The code editor: Monaco in a document of its own, the frame that CodeEditor shows. Monaco adds style sheets to the head of its document
-// while it works; in the page's own head, navigation would remove them.
+// The code editor: Monaco in a separate document, the frame of CodeEditor. Monaco adds style sheets to the head of its document at run
+// time, and in the head of the page, navigation would remove them.
 const TYPING_MS = 300, RETRY_MS = 1_000, MOST_CHARS = 1024 * 1024;
 const SEVERITY = 8; // MarkerSeverity.Error
 
@@ -25,7 +25,7 @@ async function load() {
       target: ScriptTarget.ESNext, module: ModuleKind.ESNext, moduleResolution: ModuleResolutionKind.NodeJs, lib: ['esnext'],
       allowJs: true, allowNonTsExtensions: true, esModuleInterop: true,
     });
-    // Packages are not here: a check on the server finds what an import leads to.
+    // Packages are not available here. The check on the server reports missing imports.
     language.setDiagnosticsOptions({ noSemanticValidation: true, noSyntaxValidation: false });
     language.setEagerModelSync(true);
     language.addExtraLib(types, 'file:///sendoff.d.ts');
@@ -91,7 +91,7 @@ window.createEditor = async (workflow, names, dotnet) => {
 
   let timer = 0, quiet = false;
   const at = path => monaco.Uri.file(`/${path}`);
-  // What the server does not have yet is kept in the browser: a restart of the server or a closed window loses no typed text.
+  // Input that the server has not received is kept in the browser, so that a server restart or a closed window loses nothing.
   const keyOf = path => `typed:${workflow}:${path}`;
   const tell = async () => {
     clearTimeout(timer);
@@ -178,6 +178,6 @@ function keep(key, text) {
   try {
     localStorage.setItem(key, text);
   } catch {
-    // The browser's storage is full or off: the server has the text in a moment.
+    // The browser's storage is full or disabled. The server will have the text in a moment.
   }
 }

@@ -1,5 +1,5 @@
-// Filters apply themselves and can be kept under a name. Stands in one module with page.js.
-// A filter is a form with an id and the role `search`; the parts of the page that depend on it are live (live.js) or carry `data-filtered`.
+// Filters apply themselves and can be saved under a name. Part of the same module as page.js. A filter is a form with an id and the role
+// `search`; the parts of the page that depend on it are live (live.js) or have `data-filtered`.
 
 const PAUSE_MS = 350, MOST_SAVED = 50, UNDO_MS = 10_000;
 let pause, isLoading = false, chosen = null;
@@ -115,7 +115,7 @@ document.addEventListener('submit', event => {
     note.textContent = `Saved “${name}” in this browser.`;
     input.value = '';
     nav.querySelector('details').open = false;
-    // The next Tab is at the link of the filter.
+    // Move the focus to the link of the filter.
     [...nav.querySelectorAll('a')].find(link => link.textContent === name)?.focus();
   } catch {
     note.textContent = 'The browser did not store the filter.';

@@ -1,6 +1,6 @@
-// Keeps the live parts of a page current. A live part is an element with an id and `data-live`: the id of a run, or "all" for every run.
-// When the server reports a change, the part is read again and merged into the page: focus, selection, scroll positions and opened
-// details stay. Stands behind idiomorph, which merges.
+// Updates the live parts of a page. A live part is an element with an id and `data-live`: the id of a run, or "all" for every run. When the
+// server reports a change, the part is loaded again and merged into the page. Focus, selection, scroll positions and opened details are
+// preserved. Loaded after idiomorph, which merges.
 const BETWEEN_MS = 100, RETRY_MS = 2_000;
 
 let stream, followed, retry, reading = false;
@@ -31,8 +31,8 @@ function follow() {
     if (opened !== stream) return;
     isLost(true);
     if (opened.readyState !== EventSource.CLOSED) return;
-    // The browser retries a stream that was cut, but not one that was refused: by a proxy whose server restarts, or because the session
-    // ended.
+    // The browser retries a stream that was interrupted, but not one that was refused, by a proxy during a server restart or because the
+    // session ended.
     stop();
     retry = setTimeout(follow, RETRY_MS);
     readAll();
@@ -82,7 +82,7 @@ async function read() {
       await new Promise(resolve => setTimeout(resolve, BETWEEN_MS));
     }
   } catch {
-    // The server cannot be reached. The stream reports it, and everything is read when it is open again.
+    // The server cannot be reached. The stream reports this, and everything is loaded when the stream is open again.
   } finally {
     reading = false;
   }
@@ -91,10 +91,10 @@ async function read() {
 async function merge(names) {
   const address = location.href;
   const response = await fetch(address, { headers: { 'x-parts': names.join(',') }, cache: 'no-store' });
-  // The session has ended: the page leads to the sign-in page.
+  // The session has ended; reloading shows the sign-in page.
   if (response.redirected) return location.reload();
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
-  // Meanwhile the reader has gone to another page.
+  // The reader has opened another page meanwhile.
   if (location.href !== address) return;
   for (const name of names) {
     const [old, now] = [document.getElementById(name), fresh.getElementById(name)];
@@ -102,18 +102,18 @@ async function merge(names) {
   }
 }
 
-// What the reader has opened stays open, and what was chosen stays chosen.
+// Opened details stay open, and selected values stay selected.
 const beforeAttributeUpdated = (name, element) => !(name === 'open' && element.localName === 'details' || name === 'checked');
 
-// The editor's connection: Blazor reconnects by itself, but a server that restarted does not know the connection any more. The page is
-// loaded anew then; the editor keeps what was typed (editor.js).
+// The editor's connection. Blazor reconnects automatically, but after a server restart the connection is unknown. Then the page is
+// reloaded; the editor keeps the input (editor.js).
 document.getElementById('components-reconnect-modal')?.addEventListener(
   'components-reconnect-state-changed', async ({ detail: { state } }) => {
   for (; state === 'failed' || state === 'rejected'; await new Promise(resolve => setTimeout(resolve, RETRY_MS))) {
     if (await fetch('/healthz/ready').then(response => response.ok, () => false)) return location.reload();
   }
 });
-// What a filter of the page shows has changed (filters.js).
+// The content of a filter's parts has changed (filters.js).
 document.addEventListener('filtered', () => {
   for (const part of document.querySelectorAll('[data-filtered]')) stale.add(part.id);
   readAll();

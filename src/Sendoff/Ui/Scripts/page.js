@@ -1,4 +1,4 @@
-// What every page does in the browser: times in the reader's zone, copying, keyboard shortcuts, and the theme.
+// Common functions of all pages: times in the reader's time zone, copying, keyboard shortcuts, and the theme.
 
 const MINUTE = 60, HOUR = 3_600, DAY = 86_400, TOLD_MS = 1_500, TELL_MS = 10_000;
 const exact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' });
@@ -16,7 +16,7 @@ function relative(at) {
   return seconds < 0 ? `in ${text}` : `${text} ago`;
 }
 
-// The text node stays: Blazor knows it.
+// Keep the text node, because Blazor uses it.
 function tellTimes() {
   for (const time of document.querySelectorAll('time.when, time.clock')) {
     const at = new Date(time.dateTime), node = time.firstChild;
@@ -49,7 +49,7 @@ async function read(address) {
   return response.text();
 }
 
-// A page that is served without TLS has no clipboard.
+// Without TLS, a page has no clipboard API.
 function toClipboard(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const area = Object.assign(document.createElement('textarea'), { value: text });
@@ -112,7 +112,7 @@ function show(dialog) {
   if (!dialog.open) dialog.showModal();
 }
 
-// Parts of a page that the reader has closed stay closed on the page that takes its place.
+// Parts that the reader has closed stay closed on the next page.
 const toggled = new Map();
 
 function keepToggled() {
@@ -137,7 +137,7 @@ async function openPalette(event) {
       .items.map(({ name }) => ({ text: `${name} (workflow)`, url: `/workflows/${encodeURIComponent(name)}` }));
     if (palette.open) fillPalette();
   } catch {
-    // The server cannot be reached: the pages are listed.
+    // The server cannot be reached; only the pages are listed.
   }
 }
 
@@ -163,7 +163,7 @@ function inPalette(event) {
   const items = [...document.querySelectorAll('#palette li')], at = items.findIndex(item => item.ariaSelected === 'true');
   if (event.key === 'Enter') {
     event.preventDefault();
-    // Not by a click: a page that is still being loaded would take the place of this one.
+    // Not a click, because a page that is still loading would replace this one.
     if (items[at]) location.assign(items[at].firstChild.href);
   } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
     event.preventDefault();
@@ -195,7 +195,7 @@ document.addEventListener('click', event => {
 document.addEventListener('keydown', event => {
   const palette = document.getElementById('palette');
   if (!palette?.open || event.ctrlKey || event.metaKey) return pressed(event);
-  // A page that loads meanwhile takes the focus: return it to where the reader types.
+  // A page that is loaded meanwhile takes the focus, so return it to the input.
   if (!palette.contains(event.target)) palette.querySelector('input').focus();
   inPalette(event);
 });
@@ -209,7 +209,7 @@ Blazor.addEventListener('enhancedload', () => {
   showTheme();
   keepToggled();
   if (!shown) return;
-  // A page that was loaded meanwhile has taken the dialog's open attribute, and the focus with it.
+  // A page that was loaded meanwhile has removed the dialog's open attribute, and the focus with it.
   show(shown);
   shown.querySelector('input')?.focus();
 });
