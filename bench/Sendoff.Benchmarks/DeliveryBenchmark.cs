@@ -7,8 +7,8 @@ using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>Attempts per second and their cost in this process, against a sink in another: the sender, and the client of .NET beside it in
-/// the same run.</summary>
+/// <summary>Measures attempts per second and their cost in this process, against a sink in another process: the sender, and the .NET client
+/// in the same run.</summary>
 internal static class DeliveryBenchmark
 {
     static readonly byte[] body = Encoding.ASCII.GetBytes(new string('x', 200));
@@ -60,7 +60,7 @@ internal static class DeliveryBenchmark
             throw new InvalidOperationException(attempt.Error?.Message);
     }
 
-    /// <summary>The least that would do with the client of .NET: a deadline, the headers and body as they are recorded.</summary>
+    /// <summary>The minimum that a sender with the .NET client would do: a deadline, and the recorded headers and body.</summary>
     static async Task InvokeAsync(HttpMessageInvoker invoker, string url)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(5));
@@ -104,7 +104,7 @@ internal static class DeliveryBenchmark
             );
     }
 
-    /// <summary>A receiver that does as little as it can: reads a request of a known body, answers, keeps the connection.</summary>
+    /// <summary>A minimal receiver: reads a request with a known body, responds, and keeps the connection.</summary>
     public static async Task<int> SinkAsync()
     {
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

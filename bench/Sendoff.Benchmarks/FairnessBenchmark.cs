@@ -9,9 +9,8 @@ using Sendoff.Engine.Storage.Sqlite;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>
-/// B5: what the deliveries to a good destination wait for a sender, alone and beside as many to a dead one, on the real store and real
-/// sockets. The dead one accepts and never answers, or does not even accept.
+/// <summary> B5: measures how long deliveries to a good destination wait for a sender, alone and together with as many to a dead
+/// destination, with the real store and real sockets. The dead destination accepts connections and never responds, or does not even accept.
 /// </summary>
 internal static class FairnessBenchmark
 {
@@ -60,8 +59,8 @@ internal static class FairnessBenchmark
                 + $"ratio: median {waits.Median / alone.Median:N2}  p99 {waits.P99 / alone.P99:N2}"
         );
 
-    /// <summary>Commits all runs at once, each with its share of sends to each destination, and answers what the good ones
-    /// waited.</summary>
+    /// <summary>Commits all runs at the same time, each with its sends to each destination, and returns the waiting times of the good
+    /// destination.</summary>
     static async Task<Waits> MeasureAsync(int sends, string good, string? dead)
     {
         string folder = Path.Combine(Path.GetTempPath(), "sendoff-bench-" + Path.GetRandomFileName());
@@ -191,7 +190,7 @@ internal static class FairnessBenchmark
     static async Task ServeAsync(Socket socket, byte[] answer)
     {
         byte[] buffer = new byte[4096];
-        // A request of this size comes in one piece.
+        // A request of this size arrives in one piece.
         while (await socket.ReceiveAsync(buffer) > 0)
             await socket.SendAsync(answer);
         socket.Dispose();
@@ -204,7 +203,7 @@ internal static class FairnessBenchmark
             held.Add(await listener.AcceptAsync());
     }
 
-    /// <summary>Fills the queue of a listener that never accepts: from then on it answers to nobody.</summary>
+    /// <summary>Fills the queue of a listener that never accepts, so that it responds to nobody.</summary>
     static async Task<List<Socket>> CrowdAsync(Socket listener)
     {
         var crowd = new List<Socket>();

@@ -3,7 +3,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>One page of every list over many rows: the worst filters are those that match few or none.</summary>
+/// <summary>Reads one page of every list over many rows. The worst filters match few rows or none.</summary>
 internal static class ListBenchmark
 {
     public static async Task<int> RunAsync(string[] args)
@@ -104,7 +104,7 @@ internal static class ListBenchmark
 
         async Task<int> Runs(RunFilter filter) => (await load.Store.ListRunsAsync(filter, CancellationToken.None)).Items.Count;
 
-        // Ids grow with time: halfway between the newest run and the oldest is halfway down the list.
+        // Ids grow with time, so the middle between the newest and the oldest run is the middle of the list.
         async Task<long> MiddleAsync() =>
             (long)
                 (await load.Store.ListRunsAsync(new(null, null, null, null, null, 1), CancellationToken.None))

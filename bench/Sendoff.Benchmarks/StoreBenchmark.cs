@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>Events per second and the writer's time per event, with synchronous=FULL.</summary>
+/// <summary>Measures events per second and the writer's time per event, with synchronous=FULL.</summary>
 internal static class StoreBenchmark
 {
     public static async Task<int> RunAsync(string[] args)

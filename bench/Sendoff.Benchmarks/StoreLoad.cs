@@ -8,7 +8,7 @@ using Sendoff.Engine.Storage.Sqlite;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>A store in a folder of its own, and events as S1 has them: a 300-byte body, one step, one 200-byte send.</summary>
+/// <summary>A store in a separate folder, with events as in S1: a 300-byte body, one step, one 200-byte send.</summary>
 internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder) : IAsyncDisposable
 {
     SqliteStore store = store;
@@ -51,7 +51,7 @@ internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder
 
     internal static Concealment NewConcealment() => new(new SecretCipher(new byte[SecretCipher.KeyBytes]));
 
-    /// <summary>Opens what a crash now would leave, and answers how long that took.</summary>
+    /// <summary>Opens a copy of the state after a crash now, and returns the time that this took.</summary>
     public async Task<TimeSpan> CrashAsync()
     {
         string copy = Path.Combine(folder, "crashed", "sendoff.db");

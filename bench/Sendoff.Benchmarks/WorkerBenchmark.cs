@@ -6,8 +6,8 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>Round trips through the pool: a ~300-byte event, one step, one send of ~200 bytes. CPU is told apart by host and
-/// worker.</summary>
+/// <summary>Measures round trips through the pool: a ~300-byte event, one step, one send of ~200 bytes. CPU time is measured separately for
+/// host and worker.</summary>
 static class WorkerBenchmark
 {
     const string Step = """
@@ -68,7 +68,7 @@ static class WorkerBenchmark
         return 0;
     }
 
-    /// <summary>The first run of a program, with a blank worker at hand.</summary>
+    /// <summary>The first run of a program, with a prewarmed worker.</summary>
     static async Task Cold(NodeRuntime node, WorkerProgram program, byte[] json, SandboxOptions isolation)
     {
         await using var pool = new WorkerPool(
@@ -84,7 +84,7 @@ static class WorkerBenchmark
         var times = new List<double>();
         for (int i = 0; i < 15; i++)
         {
-            await Task.Delay(300); // the blank worker starts meanwhile
+            await Task.Delay(300); // the prewarmed worker starts meanwhile
             var run = new WorkerRun
             {
                 Id = "run_0123456789",
@@ -127,7 +127,7 @@ static class WorkerBenchmark
         );
     }
 
-    /// <summary>CPU of this process, and of all below it that live: in a sandbox, Node.js is a child of a child.</summary>
+    /// <summary>CPU time of this process and of its living descendants: in a sandbox, Node.js is a child of a child.</summary>
     static (TimeSpan Host, TimeSpan Workers) Cpu()
     {
         var parents = new Dictionary<int, (int Parent, TimeSpan Time)>();

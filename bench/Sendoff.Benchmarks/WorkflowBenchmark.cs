@@ -8,8 +8,8 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>Thousands of workflows: how long a start of a published server takes, and how many a second run that were never called
-/// before.</summary>
+/// <summary>Thousands of workflows: measures the start of a published server, and how many workflows per second run for the first
+/// time.</summary>
 static class WorkflowBenchmark
 {
     public static async Task<int> RunAsync(string[] args)
@@ -39,7 +39,7 @@ static class WorkflowBenchmark
         return 0;
     }
 
-    /// <summary>As deploys leave it, without the check of each in a worker.</summary>
+    /// <summary>Creates the state after deploys, without checking each in a worker.</summary>
     static async Task<string> FillAsync(int workflows)
     {
         string folder = Directory.CreateTempSubdirectory("sendoff-bench-").FullName;

@@ -115,8 +115,8 @@ internal sealed record NodePackage(string Name, string Version, string Sha512)
 
 /// <summary>Finds Node.js for workers, and downloads it if necessary.</summary>
 /// <remarks>
-/// (1) the setting <c>Workers:NodePath</c>  (2) the pinned version in the user's cache  (3) the same, fetched by the npm on the PATH from
-/// wherever the user's npm configuration says, its SHA-512 checked before it is unpacked  (4) with a warning, the Node.js on the PATH.
+/// (1) the setting <c>Workers:NodePath</c>  (2) the pinned version in the user's cache  (3) the pinned version, downloaded by the npm on
+/// the PATH from its configured registry, with its SHA-512 checked before it is unpacked  (4) the Node.js on the PATH, with a warning.
 /// </remarks>
 public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
 {
@@ -155,7 +155,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             var given =
                 await TryVersionAsync(path, ct)
                 ?? throw new WorkerUnavailableException(
-                    $"Workers:NodePath is {path}, which is not a Node.js executable that runs on this machine. "
+                    $"Workers:NodePath is {path}, which is not a Node.js executable for this machine. "
                         + "Set it to the path of a node executable, or remove the setting"
                 );
             return given.Version >= Oldest
@@ -279,7 +279,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             if (code != 0)
                 return $"npm could not fetch {package.Name}@{package.Version}: {NpmReason(errors)}";
             if (Directory.EnumerateFiles(packed, "*.tgz").FirstOrDefault() is not { } tarball)
-                return $"npm fetched {package.Name}@{package.Version}, but left no tarball";
+                return $"npm fetched {package.Name}@{package.Version}, but wrote no tarball";
 
             progress?.Report(new(NodePhase.Checking, package.Name, new FileInfo(tarball).Length));
             await CheckAsync(package, tarball, ct);
@@ -312,9 +312,9 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         string sum = Convert.ToBase64String(await SHA512.HashDataAsync(file, ct));
         if (sum != package.Sha512)
             throw new WorkerUnavailableException(
-                $"what npm fetched as {package.Name}@{package.Version} is not the package that Sendoff expects, and is not used: "
-                    + $"its SHA-512 is {sum}, and {package.Sha512} is expected. "
-                    + "Look at npm's registry setting (npm config get registry), or set Workers:NodePath to your own Node.js"
+                $"the package that npm fetched as {package.Name}@{package.Version} is not the one that Sendoff expects, and is not used: "
+                    + $"its SHA-512 is {sum}, but {package.Sha512} is expected. "
+                    + "Check npm's registry setting (npm config get registry), or set Workers:NodePath to another Node.js"
             );
     }
 

@@ -23,7 +23,7 @@ internal sealed class ProcessMemory : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It has ended already.
+            // The process has already ended.
         }
     }
 

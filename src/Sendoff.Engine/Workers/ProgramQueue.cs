@@ -37,7 +37,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     /// <summary>The result of loading; null before it was loaded.</summary>
     public IReadOnlyList<StepProblem>? Problems { get; set; }
 
-    /// <summary>Of a trial whose worker is left for the program that is deployed.</summary>
+    /// <summary>The result of a trial whose worker is kept for the version to deploy.</summary>
     public ProgramCheck? Found { get; set; }
 
     /// <summary>Consecutive loads during which the worker died.</summary>
@@ -92,7 +92,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
             else
                 job = arrived.Dequeue();
             if (job.Done.IsCompleted)
-                continue; // cancelled while it waited, and counted then
+                continue; // cancelled while it was queued, and counted then
             Waiting--;
             return job;
         }

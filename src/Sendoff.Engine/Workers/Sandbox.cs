@@ -5,7 +5,7 @@ using System.Diagnostics;
 namespace Sendoff.Engine.Workers;
 
 /// <summary>Isolates steps from the machine: with bubblewrap if it works, Node.js's permission model, and limits of the system.</summary>
-/// <remarks>A worker starts before its program is known. So each has a folder from its start (with bubblewrap at <c>/workflow</c>), and its
+/// <remarks>A worker starts before its program is known. So it gets a folder at its start (with bubblewrap at <c>/workflow</c>), and its
 /// program's files are copied there when it is assigned (docs/decisions/0015).</remarks>
 public sealed class Sandbox : IDisposable
 {
@@ -67,7 +67,7 @@ public sealed class Sandbox : IDisposable
                         : Missing is { } why ? $"no sandbox ({why})"
                         : "no sandbox (Workers:Sandbox is none; auto uses bubblewrap)",
                         HasPermissionModel ? "permission model on" : $"no permission model (Node.js {Permissions} or later has it)",
-                        HasLimits ? "limits on" : "no limits of files (prlimit of util-linux sets them)",
+                        HasLimits ? "limits on" : "no limits of files (requires prlimit of util-linux)",
                         options.HasNetwork ? "network of the machine" : "no network",
                         options.AllowChildProcesses ? "child processes allowed" : "child processes refused",
                         ReachableRooms is { } shared ? $"the data directory is in {shared}, where steps can read and write: move it" : null,
@@ -126,7 +126,7 @@ public sealed class Sandbox : IDisposable
             throw new WorkerUnavailableException($"Workers:Sandbox is bubblewrap, and {missing}");
         if (!options.HasNetwork)
             throw new WorkerUnavailableException(
-                $"Workers:Network is none, which needs bubblewrap: {missing ?? "Workers:Sandbox is none"}"
+                $"Workers:Network is none, which requires bubblewrap: {missing ?? "Workers:Sandbox is none"}"
             );
         var limited = new Sandbox(options, node, harness, rooms, null, SystemLimits.Command) { Missing = missing };
         return limited.prlimit is null || await limited.ProbeAsync(ct) is null
@@ -159,13 +159,13 @@ public sealed class Sandbox : IDisposable
         }
         string rooms = Path.GetFullPath(given);
         if (Directory.Exists(rooms))
-            Directory.Delete(rooms, recursive: true); // what a server that was killed has left
+            Directory.Delete(rooms, recursive: true); // left over from a killed server
         Directory.CreateDirectory(rooms);
         Bubblewrap.WriteUsers(rooms);
         return rooms;
     }
 
-    // Remains of killed commands. No command takes a day.
+    // Folders left over from killed commands. No command takes a day.
     static void Sweep()
     {
         foreach (string left in Directory.EnumerateDirectories(Path.GetTempPath(), OwnRooms + "*"))
@@ -196,9 +196,9 @@ public sealed class Sandbox : IDisposable
         return room;
     }
 
-    /// <summary>Ctrl+C reaches every process of the terminal, and systemd signals every process of a service: workers stay until the server
-    /// ends them, so that a shutdown can wait for their runs. The harness does the same for Node.js, which resets what it inherits. A shell
-    /// adds environment variables, which steps must not see.</summary>
+    /// <summary>Workers ignore these signals until the server ends them, so that a shutdown can wait for their runs: Ctrl+C reaches every
+    /// process of the terminal, and systemd signals every process of a service. The harness ignores them too, because Node.js resets
+    /// inherited handlers. A shell adds environment variables, which steps must not see.</summary>
     static readonly string[] KeptFromSignals = OperatingSystem.IsWindows()
         ? []
         : ["/bin/sh", "-c", "trap '' HUP INT TERM; exec /usr/bin/env -i \"$@\"", "sendoff-worker"];

@@ -3,7 +3,7 @@ namespace Sendoff.Engine.Workers;
 /// <summary>Limits of the system for a process and its children, set with <c>prlimit</c> of util-linux.</summary>
 internal static class SystemLimits
 {
-    const string Prlimit = "/usr/bin/prlimit"; // the sandbox sees it at the same place
+    const string Prlimit = "/usr/bin/prlimit"; // the sandbox has it at the same path
     const int OpenFiles = 4096;
 
     /// <summary>Processes and threads in a sandbox without and with child processes.</summary>

@@ -63,7 +63,7 @@ internal sealed class Worker
     public WorkerOutbox Outbox { get; private set; }
     public Task<WorkerDeath> Ended { get; private set; } = null!;
 
-    /// <summary>Its program's files are its own copies.</summary>
+    /// <summary>Whether it has its own copies of its program's files.</summary>
     public bool HasOwnFiles => room.HasFiles;
     public bool IsDoomed => Volatile.Read(ref cause) >= 0;
 

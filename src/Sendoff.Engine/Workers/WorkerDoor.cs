@@ -62,7 +62,7 @@ internal sealed class WorkerDoor : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Of another user, or removed by another server at the same time.
+            // The endpoint belongs to another user, or was removed by another server at the same time.
         }
     }
 

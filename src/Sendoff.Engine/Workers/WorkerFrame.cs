@@ -93,7 +93,7 @@ internal static class WorkerFrame
         Close(output, json, start);
     }
 
-    /// <summary>What tells a program from others of the same content.</summary>
+    /// <summary>Writes the fields that differ between programs with the same content.</summary>
     static void WriteWorkflow(Utf8JsonWriter json, WorkerProgram program)
     {
         json.WriteStartObject("workflow"u8);
@@ -160,7 +160,7 @@ internal static class WorkerFrame
         if (!run.EventRaw.IsEmpty)
             json.WriteBase64String("raw"u8, run.EventRaw.Span);
         json.WritePropertyName("event"u8);
-        json.WriteRawValue(run.EventJson.Span, skipInputValidation: true); // it was parsed when it was accepted
+        json.WriteRawValue(run.EventJson.Span, skipInputValidation: true); // it was validated when it was accepted
         json.WriteEndObject();
         Close(output, json, start);
     }

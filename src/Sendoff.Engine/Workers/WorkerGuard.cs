@@ -9,7 +9,7 @@ namespace Sendoff.Engine.Workers;
 /// ends for any reason; the shell then kills the workers that it knows. There is one shell for all workers. Windows has none.</remarks>
 internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
 {
-    // Ctrl+C and the end of a terminal session signal the whole group: the guard ignores them until the server has ended.
+    // Ctrl+C and the end of a terminal session signal the whole group. The guard ignores these signals until the server has ended.
     const string Script = """
         trap '' HUP INT TERM
         exec >/dev/null 2>&1
@@ -75,7 +75,7 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
         }
         catch (IOException)
         {
-            // It was killed: the next one gets all workers.
+            // The shell was killed: the next one gets all workers.
             shell!.Dispose();
             shell = null;
             if (watched.Count > 0)
@@ -116,7 +116,7 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
         }
         catch (IOException)
         {
-            // It has ended.
+            // The process has ended.
         }
         await last.WaitForExitAsync(CancellationToken.None);
         last.Dispose();

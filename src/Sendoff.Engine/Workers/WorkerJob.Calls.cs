@@ -14,7 +14,7 @@ internal sealed partial class WorkerJob
     {
         Heard = true;
         if (Interlocked.Increment(ref unanswered) > MostCalls)
-            throw new WorkerProtocolException($"more than {MostCalls} calls that are not answered");
+            throw new WorkerProtocolException($"more than {MostCalls} unanswered calls");
         calls ??= queue.Pool.Calls?.Invoke(queue.Program) ?? NoCalls.Instance;
         _ = AnswerAsync(worker, call);
     }
@@ -53,6 +53,6 @@ internal sealed partial class WorkerJob
         public static readonly NoCalls Instance = new();
 
         public Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args) =>
-            throw new StepCallException("SENDOFF_CALL", $"nothing answers {method} here");
+            throw new StepCallException("SENDOFF_CALL", $"no handler for the call {method}");
     }
 }

@@ -40,7 +40,7 @@ internal sealed partial class WorkerJob
                 OnKeep(payload);
                 break;
             default:
-                throw new WorkerProtocolException($"a frame of kind {(byte)kind}, which workers do not write");
+                throw new WorkerProtocolException($"a frame of kind {(byte)kind}, which workers must not send");
         }
     }
 
@@ -86,7 +86,7 @@ internal sealed partial class WorkerJob
             fault = e.Message;
         }
         if (fault is not null)
-            Warn(step, new("send_refused", $"a send that the step wrote to its worker's socket was refused: {fault}", null, null));
+            Warn(step, new("send_refused", $"a send that the step wrote directly to its worker's socket was refused: {fault}", null, null));
     }
 
     string? TakeSend(Span<byte> payload, TextCache known, ref int step)

@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Workers;
 
-/// <remarks>Checks, and the workers that they leave.</remarks>
+/// <remarks>Checks, and the workers that they keep.</remarks>
 public sealed partial class WorkerPool
 {
     public async Task<ProgramCheck> CheckAsync(WorkerProgram program, CancellationToken ct)
@@ -25,7 +25,7 @@ public sealed partial class WorkerPool
         return await check.Task.WaitAsync(ct);
     }
 
-    /// <summary>The idle worker that a trial of the same content has left.</summary>
+    /// <summary>The idle worker that a trial with the same content has kept.</summary>
     Worker? LeftWorker(WorkerProgram program) =>
         program.Content is not { } content
             ? null
@@ -36,7 +36,7 @@ public sealed partial class WorkerPool
                 && !worker.IsDoomed
             );
 
-    /// <summary>A workflow's newest trial is the one that may be deployed.</summary>
+    /// <summary>Ends the workers of earlier trials of the workflow, because only its newest trial may be deployed.</summary>
     void EndOlderTrials(WorkerProgram program)
     {
         if (!program.IsTrial)
@@ -50,7 +50,7 @@ public sealed partial class WorkerPool
                 Retire(worker);
     }
 
-    /// <summary>Keeps the worker of a trial for the program that is deployed, if it does not need the files of the trial.</summary>
+    /// <summary>Keeps the worker of a trial for the version to deploy, unless it needs the files of the trial.</summary>
     static bool Leaves(Worker worker, ProgramQueue trial, ProgramCheck found)
     {
         if (trial.Program.Content is null || !worker.HasOwnFiles)

@@ -121,7 +121,7 @@ public sealed partial class WorkerPool
         if (job.CancelToken is { } ct)
             job.Cancel(ct);
         else if (pool.disposed)
-            job.Cancel(pool.stop.Token); // nobody would take it from the line
+            job.Cancel(pool.stop.Token); // nothing else would remove it from the line
         else
             job.Queue.Return(job);
     }
@@ -142,7 +142,7 @@ public sealed partial class WorkerPool
             if (worker.Program is not { } queue)
                 throw new WorkerProtocolException("a frame that returns runs, before it had any");
             if (worker.IsDoomed)
-                return; // what it had is given back already, or will be when it is gone
+                return; // its runs were returned already, or will be when it has ended
             // A worker that returns runs without a request takes no more runs.
             bool asked = worker.Revoking;
             worker.Revoking = false;
@@ -183,7 +183,7 @@ public sealed partial class WorkerPool
     void TakeBack(Worker worker, int number)
     {
         if (worker.TakenBack.Remove(number))
-            return; // it is with another already
+            return; // another worker already has it
         var job =
             worker.Assigned.Find(job => job.Number == number)
             ?? throw new WorkerProtocolException($"run {number} returned, which it does not have");

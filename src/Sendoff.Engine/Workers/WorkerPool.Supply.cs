@@ -55,7 +55,7 @@ public sealed partial class WorkerPool
             else if (coming.Remove(queue.MemoryMb))
                 continue;
             else if (workers.Count + starting.Count >= 2 * max)
-                break; // those that were killed are slow to go
+                break; // killed processes end slowly
             else if (living < max || MakeRoom(LeastUsed(queue)))
             {
                 // It starts while the worker that it replaces ends.
@@ -190,7 +190,7 @@ public sealed partial class WorkerPool
             starting.Remove(memoryMb);
             lastFailure = Time.GetTimestamp();
             if (starting.Contains(memoryMb))
-                return; // another may come
+                return; // another one may start
             foreach (var queue in line.Where(queue => queue.MemoryMb == memoryMb).Distinct().ToList())
             {
                 queue.Coming -= line.RemoveAll(waiting => waiting == queue);

@@ -64,7 +64,7 @@ public sealed partial class WorkerPool
                 )
             )
                 return null;
-            // A worker that a trial has left may be of any workflow.
+            // A worker kept by a trial can belong to any workflow.
             var gone = workers.FindAll(worker =>
                 worker.Program is { } queue
                 && (queue.Program.WorkflowId == workflowId || queue is { Program.IsTrial: true, Found: not null })
@@ -133,7 +133,7 @@ public sealed partial class WorkerPool
             WorkerCause.OutOfMemory => Error(
                 "OutOfMemoryError",
                 "out_of_memory",
-                $"it took more than its {worker.MemoryMb:N0} MB of memory, and its worker was killed"
+                $"it used more than its {worker.MemoryMb:N0} MB of memory, and its worker was killed"
             ),
             WorkerCause.BrokeProtocol => Error("WorkerDiedError", "worker_protocol", death.Message),
             WorkerCause.OverLimit => Error("LimitError", "limit", death.Message),

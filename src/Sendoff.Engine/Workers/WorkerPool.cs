@@ -157,7 +157,7 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         }
         await EndAsync([stop.CancelAsync(), timer.DisposeAsync().AsTask(), .. coming]);
         lock (gate)
-            ends = [.. workers.Select(worker => worker.Ended)]; // with those that were nearly ready, and are killed too
+            ends = [.. workers.Select(worker => worker.Ended)]; // including those that were almost ready; they are killed too
         await EndAsync(ends);
         await EndAsync([Guard.DisposeAsync().AsTask()]);
         sandbox?.Dispose();

@@ -143,7 +143,7 @@ internal sealed partial class WorkerProcess
     async Task WatchAsync()
     {
         await process.WaitForExitAsync(CancellationToken.None);
-        KillGroup(); // somebody else may have killed it alone
+        KillGroup(); // another process may have killed it
         // Read the remaining output; a child process may keep the pipes open.
         await Task.WhenAny(drained, Task.Delay(PipeGrace, time));
         process.StandardOutput.Dispose();
@@ -168,7 +168,7 @@ internal sealed partial class WorkerProcess
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
         {
-            // Closed.
+            // The pipe was closed.
         }
     }
 

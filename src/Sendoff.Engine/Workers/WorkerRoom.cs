@@ -3,7 +3,7 @@ namespace Sendoff.Engine.Workers;
 /// <summary>The private folder of one worker. Its program's files are copied there when it is assigned. Removed on dispose.</summary>
 /// <param name="folder">Its path on this machine.</param>
 /// <param name="seenAs">Its path in the worker.</param>
-/// <param name="readable">Folders that workers see at their own paths: programs there are not copied.</param>
+/// <param name="readable">Folders that workers see at their own paths; programs there are not copied.</param>
 /// <param name="packages">The folder of installed packages, one for each lock; null if there are none.</param>
 internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<string> readable, string? packages) : IDisposable
 {
@@ -100,7 +100,7 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
         {
             string target = Path.Combine(to, entry.Name);
             if (IsLink(entry))
-                File.CreateSymbolicLink(target, entry.LinkTarget!); // of npm's own, within the packages
+                File.CreateSymbolicLink(target, entry.LinkTarget!); // created by npm, inside the packages
             else if (entry is DirectoryInfo inner)
             {
                 Directory.CreateDirectory(target);

@@ -21,18 +21,18 @@ public sealed record WorkerProgram(
     bool IsTrial = false
 )
 {
-    /// <summary>Identifies all that loading it depends on: programs of the same content load alike. The worker in which a trial was loaded
-    /// then serves the program that is deployed. If null, the worker of a trial ends after the check.</summary>
+    /// <summary>Identifies everything that loading depends on: programs with the same content load in the same way. The worker of a trial
+    /// is then used for the deployed version. If null, the worker of a trial ends after the check.</summary>
     public string? Content { get; init; }
 
     /// <summary>Accounts for <c>auths</c> and <c>this.app.$auth</c>: fields by app.</summary>
     public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts { get; init; } =
         FrozenDictionary<string, IReadOnlyDictionary<string, string>>.Empty;
 
-    /// <summary>Whether what answers the steps' calls knows of further accounts.</summary>
+    /// <summary>Whether the handler of the steps' calls provides further accounts.</summary>
     public bool AsksAccounts { get; init; }
 
-    /// <summary>Whether a trigger responds with the run's response (E7): a run that only returns one gets a warning.</summary>
+    /// <summary>Whether a trigger responds with the run's response (E7). A run that only returns one gets a warning.</summary>
     public bool CustomResponse { get; init; }
 
     /// <summary>The event source that is its only step (K); null for the steps of a workflow.</summary>
@@ -69,13 +69,13 @@ public sealed record ProgramCheck(IReadOnlyList<StepProblem> Problems, IReadOnly
     public IReadOnlyList<StepProblem> Warnings { get; init; } = [];
 }
 
-/// <summary>One send as the worker reported it, under its step and its index there.</summary>
+/// <summary>A send from the worker, with its step and its index.</summary>
 public readonly record struct StepSend(int Step, int Index, HttpSend Send);
 
 /// <summary>How a run in a worker ended.</summary>
 public enum WorkerEnd
 {
-    /// <summary>Every step came to its end, or <c>$end</c> or <c>$.flow.exit</c> stopped it.</summary>
+    /// <summary>Every step ended, or <c>$end</c> or <c>$.flow.exit</c> stopped the run.</summary>
     Succeeded,
 
     /// <summary>A step threw.</summary>
@@ -84,21 +84,20 @@ public enum WorkerEnd
     /// <summary>Killed at the timeout.</summary>
     TimedOut,
 
-    /// <summary>Killed at the memory limit, or Node.js gave up for want of memory.</summary>
+    /// <summary>Killed at the memory limit, or Node.js ran out of memory.</summary>
     OutOfMemory,
 
-    /// <summary>The process ended in mid-run, or broke the protocol.</summary>
+    /// <summary>The process ended during the run, or violated the protocol.</summary>
     Died,
 }
 
-/// <summary>One run's way through a worker: what goes in, and what the worker reported, as it was reported. Whole even when the worker dies
-/// (B2).</summary>
+/// <summary>A run in a worker: its input, and the worker's reports. Complete even if the worker dies (B2).</summary>
 public sealed class WorkerRun
 {
     public required string Id { get; init; }
     public required ReadOnlyMemory<byte> EventJson { get; init; }
 
-    /// <summary>The body as it came, where the JSON does not tell its bytes; else empty.</summary>
+    /// <summary>The raw body, if it cannot be derived from the JSON; otherwise empty.</summary>
     public ReadOnlyMemory<byte> EventRaw { get; init; }
     public required DateTimeOffset ReceivedAt { get; init; }
     public required TimeSpan Timeout { get; init; }
@@ -110,25 +109,25 @@ public sealed class WorkerRun
     /// <summary>Null for a run that starts with its first step.</summary>
     public RunResume? Resume { get; init; }
 
-    /// <summary>Called once, on the first <c>$.respond</c> that is immediate.</summary>
+    /// <summary>Called once, for the first immediate <c>$.respond</c>.</summary>
     public Action<RunResponse>? OnImmediateResponse { get; init; }
 
     public WorkerEnd End { get; internal set; }
 
-    /// <summary>When the worker began it.</summary>
+    /// <summary>When the worker started it.</summary>
     public DateTimeOffset StartedAt { get; internal set; }
 
     /// <summary>Time in the worker (E6).</summary>
     public TimeSpan Compute { get; internal set; }
 
-    /// <summary>What <c>$end</c> or <c>$.flow.exit</c> was given, or why the worker ended.</summary>
+    /// <summary>The argument of <c>$end</c> or <c>$.flow.exit</c>, or why the worker ended.</summary>
     public string? Message { get; internal set; }
     public RunResponse? Response { get; internal set; }
 
-    /// <summary>Of a run that succeeded as far as it went, and is held there.</summary>
+    /// <summary>The request of a step to suspend the run; null if there was none.</summary>
     public RunHold? Hold { get; internal set; }
 
-    /// <summary>Every step in order; those never reached are skipped.</summary>
+    /// <summary>All steps in order; steps that were not reached are skipped.</summary>
     public IReadOnlyList<StepResult> Steps { get; internal set; } = [];
     public List<StepSend> Sends { get; } = [];
 
@@ -136,27 +135,28 @@ public sealed class WorkerRun
     public Dictionary<string, ReadOnlyMemory<byte>> Kept { get; } = [];
 }
 
-/// <summary>What stands between steps and the rest of the machine.</summary>
-/// <param name="IsWhole">All that Sendoff knows to use is in force; else <paramref name="Text"/> says what is not, and how to get
+/// <summary>The isolation of steps from the machine.</summary>
+/// <param name="IsWhole">Whether all supported isolation is in force; otherwise <paramref name="Text"/> says what is missing and how to get
 /// it.</param>
 public sealed record IsolationState(string Node, string Text, bool IsWhole);
 
-/// <summary>Runs programs in workers. The seam between runs and processes.</summary>
+/// <summary>Runs programs in workers. The interface between runs and processes.</summary>
 public interface IStepRunner
 {
     /// <summary>Null until the first worker was started.</summary>
     IsolationState? InForce { get; }
 
-    /// <summary>Loads a program in a worker and answers what is wrong with it: nothing, when it can run.</summary>
+    /// <summary>Loads a program in a worker and returns its problems; none if it can run.</summary>
     Task<ProgramCheck> CheckAsync(WorkerProgram program, CancellationToken ct);
 
-    /// <summary>Executes one run and fills in <paramref name="run"/>. Throws only when the server stops or no worker can be had.</summary>
+    /// <summary>Executes one run and fills in <paramref name="run"/>. Throws only if the server is stopping or no worker is
+    /// available.</summary>
     Task RunAsync(WorkerProgram program, WorkerRun run, CancellationToken ct);
 
-    /// <summary>Ends the workers of a workflow that takes no more runs, each when those that came have ended. Completes when these workers
-    /// are gone.</summary>
+    /// <summary>Ends the workers of a workflow that gets no more runs, each after its runs have ended. Completes when these workers have
+    /// ended.</summary>
     Task RetireAsync(string workflowId);
 }
 
-/// <summary>No worker can be had: no Node.js, or it does not start. The message says how to mend it.</summary>
+/// <summary>No worker is available: there is no Node.js, or it does not start. The message says how to fix it.</summary>
 public sealed class WorkerUnavailableException(string message, Exception? inner = null) : Exception(message, inner);

@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A receiver that notes from which address each path was asked for, one request a connection.</summary>
+/// <summary>A receiver that records the source address of each path, with one request per connection.</summary>
 sealed class AddressSink : IAsyncDisposable
 {
     readonly TcpListener listener = new(IPAddress.Loopback, 0);

@@ -12,12 +12,12 @@ using Microsoft.Extensions.Primitives;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A strict OAuth 2.0 authorization server on loopback (RFC 6749, with PKCE, RFC 7636): one confidential client, codes and
-/// refresh tokens that work once, and a page on which a person allows the access.</summary>
+/// <summary>A strict OAuth 2.0 authorization server on loopback (RFC 6749, with PKCE, RFC 7636): one confidential client, one-time codes
+/// and refresh tokens, and a page on which a user allows the access.</summary>
 sealed class AuthorizationServer : IAsyncDisposable
 {
     public const string ClientId = "sendoff-tests",
-        // A '+' and a '/', which have to be encoded in the header and in the form.
+        // A '+' and a '/', which must be encoded in the header and in the form.
         ClientSecret = "the+client/secret of the tests";
 
     readonly WebApplication app;
@@ -41,28 +41,28 @@ sealed class AuthorizationServer : IAsyncDisposable
     public string AuthorizeUrl => new Uri(Address, "/authorize").AbsoluteUri;
     public string TokenUrl => new Uri(Address, "/token").AbsoluteUri;
 
-    /// <summary>Of the tokens that it gives.</summary>
+    /// <summary>Lifetime of its tokens.</summary>
     public int? LifetimeSeconds { get; set; } = 3_600;
 
-    /// <summary>A refresh gives a new refresh token, and the old one ends.</summary>
+    /// <summary>A refresh returns a new refresh token, and the old one becomes invalid.</summary>
     public bool Rotates { get; set; } = true;
 
-    /// <summary>What it answers to every request for a token instead.</summary>
+    /// <summary>Replaces the response to every token request.</summary>
     public Func<HttpContext, Task>? Instead { get; set; }
 
-    /// <summary>Answers wait for it.</summary>
+    /// <summary>Responses wait for this task.</summary>
     public Task Gate { get; set; } = Task.CompletedTask;
 
-    /// <summary>Further members of its answers.</summary>
+    /// <summary>Further members of the responses.</summary>
     public JsonObject More { get; } = [];
 
-    /// <summary>Requests for a token.</summary>
+    /// <summary>Number of token requests.</summary>
     public int Requests => Volatile.Read(ref requests);
 
-    /// <summary>Refreshes that it has granted.</summary>
+    /// <summary>Number of granted refreshes.</summary>
     public int Refreshes => Volatile.Read(ref refreshes);
 
-    /// <summary>All that it gave and that nobody else may see: codes and tokens, in order.</summary>
+    /// <summary>All issued codes and tokens, in order. No record may contain them.</summary>
     public IReadOnlyList<string> Issued => [.. issued];
     public string LastAccessToken => issued.Last(static one => one.StartsWith("at-", StringComparison.Ordinal));
 
@@ -71,14 +71,14 @@ sealed class AuthorizationServer : IAsyncDisposable
 
     public bool Accepts(string accessToken) => accessTokens.ContainsKey(accessToken);
 
-    /// <summary>Takes back all that it gave.</summary>
+    /// <summary>Revokes all issued tokens.</summary>
     public void Revoke()
     {
         refreshTokens.Clear();
         accessTokens.Clear();
     }
 
-    /// <summary>A refresh token, as from a sign-in that was.</summary>
+    /// <summary>A refresh token, as from an earlier sign-in.</summary>
     public string NewRefreshToken() => Issue("rt-", refreshTokens);
 
     public static async Task<AuthorizationServer> StartAsync()
@@ -102,7 +102,7 @@ sealed class AuthorizationServer : IAsyncDisposable
         return token;
     }
 
-    // RFC 6749, 4.1.1: without a right client and redirect URI there is nowhere to send an error.
+    // RFC 6749, 4.1.1: without a valid client and redirect URI, there is no target for an error.
     IResult Authorize(HttpRequest request)
     {
         var query = request.Query;
@@ -168,7 +168,7 @@ sealed class AuthorizationServer : IAsyncDisposable
             await RefuseAsync(context, 400, "unsupported_grant_type", "");
     }
 
-    // 2.3.1: one of the two ways, never both.
+    // 2.3.1: exactly one of the two ways.
     static bool IsClient(HttpRequest request, IFormCollection form)
     {
         string? header = request.Headers.Authorization;

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>Warnings and errors that a server logs.</summary>
+/// <summary>Collects warnings and errors in a server's log.</summary>
 sealed class LogLines : ILoggerProvider
 {
     readonly ConcurrentQueue<string> lines = new();

@@ -5,8 +5,7 @@ using Xunit.v3;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>Begins with the collections that last longest, so that no processor is idle at the end. The rest comes in the order of its
-/// names.</summary>
+/// <summary>Starts with the longest test collections, so that no processor is idle at the end. The others follow by name.</summary>
 public sealed class LongestFirst : ITestCollectionOrderer
 {
     static readonly string[] longest =

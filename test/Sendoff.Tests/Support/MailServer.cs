@@ -7,14 +7,14 @@ using System.Text;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>An SMTP server on loopback that does what it is told: answers, refuses, or says something else.</summary>
+/// <summary>An SMTP server on loopback with configurable replies.</summary>
 sealed class MailServer : IAsyncDisposable
 {
     readonly TcpListener listener = new(IPAddress.Loopback, 0);
     readonly CancellationTokenSource stop = new();
     readonly Task running;
 
-    /// <param name="speak">What it does on each connection; null keeps to SMTP.</param>
+    /// <param name="speak">Handles each connection; null for normal SMTP.</param>
     public MailServer(Func<Stream, CancellationToken, Task>? speak = null)
     {
         listener.Start();
@@ -23,7 +23,7 @@ sealed class MailServer : IAsyncDisposable
 
     public int Port => ((IPEndPoint)listener.LocalEndpoint).Port;
 
-    /// <summary>Replies by command, in place of its own; the message itself is <c>.</c>.</summary>
+    /// <summary>Replies by command, instead of the normal ones. The key for the message itself is <c>.</c>.</summary>
     public Dictionary<string, string> Replies { get; } = [];
     public X509Certificate2? Certificate { get; init; }
     public bool IsTls { get; init; }

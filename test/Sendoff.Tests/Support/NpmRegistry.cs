@@ -14,7 +14,7 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A registry of npm on loopback that has what a test publishes, and an npm that knows no other.</summary>
+/// <summary>An npm registry on loopback with the packages that a test publishes, and an npm that uses only this registry.</summary>
 sealed class NpmRegistry : IAsyncDisposable
 {
     readonly WebApplication app;
@@ -29,13 +29,13 @@ sealed class NpmRegistry : IAsyncDisposable
         app.Run(AnswerAsync);
     }
 
-    /// <summary>Where it says that tarballs are; null is here.</summary>
+    /// <summary>The host in the URLs of tarballs; null for this registry.</summary>
     public string? TarballsAt { get; set; }
 
-    /// <summary>Further variables for npm, which win.</summary>
+    /// <summary>Further variables for npm, which take precedence.</summary>
     public Dictionary<string, string> Variables { get; } = [];
 
-    /// <summary>What npm has asked for so far.</summary>
+    /// <summary>Number of requests by npm.</summary>
     public int Requests => Volatile.Read(ref requests);
     public string Url => app.Urls.First() + "/";
     public IReadOnlyDictionary<string, string> Environment =>
@@ -66,7 +66,7 @@ sealed class NpmRegistry : IAsyncDisposable
             .Split(Path.PathSeparator)
             .Any(folder => File.Exists(Path.Combine(folder, "npm")));
 
-    /// <summary>Publishes a version, which is the newest from now on.</summary>
+    /// <summary>Publishes a version and makes it the newest.</summary>
     public void Publish(string name, string version, Dictionary<string, string> files, string manifest = "{}")
     {
         var document = JsonNode.Parse(manifest)!.AsObject();
@@ -74,11 +74,11 @@ sealed class NpmRegistry : IAsyncDisposable
         packages.GetOrAdd(name, _ => [])[version] = (document, Pack(files, document));
     }
 
-    /// <summary>Publishes a CommonJS package that is a text.</summary>
+    /// <summary>Publishes a CommonJS package that exports a string.</summary>
     public void Publish(string name, string version) =>
         Publish(name, version, new() { ["index.js"] = $"module.exports = '{name} {version}'" });
 
-    /// <summary>Takes a package away, with all of its versions.</summary>
+    /// <summary>Removes a package with all versions.</summary>
     public void Unpublish(string name) => Assert.True(packages.TryRemove(name, out _));
 
     static byte[] Pack(Dictionary<string, string> files, JsonObject manifest)

@@ -13,8 +13,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>An S3 store on loopback that takes what is signed right (Signature Version 4, in the query), and repeats what it was shown when
-/// it is not.</summary>
+/// <summary>An S3 store on loopback that accepts correctly signed requests (Signature Version 4, in the query), and repeats the request in
+/// its errors.</summary>
 sealed class ObjectStore : IAsyncDisposable
 {
     public const string AccessKey = "AKIDEXAMPLE",
@@ -59,7 +59,7 @@ sealed class ObjectStore : IAsyncDisposable
         Objects[Uri.UnescapeDataString(path)] = body.ToArray();
     }
 
-    // As the documentation of Signature Version 4 says it, for a URL that is signed beforehand.
+    // As in the documentation of Signature Version 4, for a presigned URL.
     static string Sign(HttpRequest request, string target)
     {
         string date = request.Query["X-Amz-Date"].ToString(),

@@ -5,8 +5,8 @@ using Sendoff.Engine.Storage.Postgres;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A PostgreSQL server in a temporary folder, started by the first test that needs one and shared by all. Each test has a database
-/// of its own.</summary>
+/// <summary>A PostgreSQL server in a temporary folder, started by the first test that needs one and shared by all. Each test has a separate
+/// database.</summary>
 internal sealed class PostgresServer : IDisposable
 {
     const string Template = "sendoff_template";
@@ -16,10 +16,10 @@ internal sealed class PostgresServer : IDisposable
 
     readonly string folder = Directory.CreateTempSubdirectory("sendoff-pg-").FullName;
 
-    /// <param name="isDurable">What it has committed survives its end.</param>
+    /// <param name="isDurable">Whether committed data survives the end of the server.</param>
     PostgresServer(bool isDurable)
     {
-        // It does not run as root.
+        // PostgreSQL does not run as root.
         if (Environment.IsPrivilegedProcess)
             Run("chown", "postgres", folder);
         string data = Path.Combine(folder, "data");
@@ -53,7 +53,7 @@ internal sealed class PostgresServer : IDisposable
         return server;
     }
 
-    /// <summary>A server for one test, which stops and starts it.</summary>
+    /// <summary>A server for one test that stops and starts it.</summary>
     public static PostgresServer StartOwn()
     {
         SkipIfMissing();
@@ -69,7 +69,7 @@ internal sealed class PostgresServer : IDisposable
                 .MaxBy(static bin => int.Parse(Path.GetFileName(Path.GetDirectoryName(bin))!))
             : null;
 
-    /// <summary>The shared server. Skips the test where PostgreSQL is not installed, and fails it under CI.</summary>
+    /// <summary>The shared server. Without PostgreSQL, the test is skipped, or fails with CI=true.</summary>
     public static PostgresServer Shared
     {
         get
@@ -113,7 +113,7 @@ internal sealed class PostgresServer : IDisposable
 
     public void Stop(string mode) => RunTool("pg_ctl", "-D", Path.Combine(folder, "data"), "-m", mode, "-w", "stop");
 
-    // The end of the process does not wait for it.
+    // The end of the process does not wait for this.
     void RemoveSoon()
     {
         int pid = int.Parse(File.ReadLines(Path.Combine(folder, "data", "postmaster.pid")).First());
@@ -143,7 +143,7 @@ internal sealed class PostgresServer : IDisposable
             Run(path, arguments);
     }
 
-    // Its output goes to a file, as the server keeps it open.
+    // The output goes to a file, because the server keeps it open.
     static void Run(string program, params string[] arguments)
     {
         string output = Path.GetTempFileName();

@@ -6,7 +6,7 @@ using Sendoff.Commands.Hostile;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A raw TCP server on loopback that notes the exact bytes of every request and answers by script.</summary>
+/// <summary>A raw TCP server on loopback that records the exact bytes of every request and responds by script.</summary>
 sealed class Receiver : IAsyncDisposable
 {
     readonly RawReceiver receiver;
@@ -28,25 +28,25 @@ sealed class Receiver : IAsyncDisposable
     public int Port => receiver.Port;
     public string Url => $"{(isTls ? "https" : "http")}://127.0.0.1:{Port}/";
 
-    /// <summary>Connections that were accepted.</summary>
+    /// <summary>Number of accepted connections.</summary>
     public int Connections => receiver.Connections;
 
-    /// <summary>Those that are open.</summary>
+    /// <summary>Number of open connections.</summary>
     public int Open => receiver.Open;
 
-    /// <summary>Every request in full, as Latin-1 text, in the order in which they were read.</summary>
+    /// <summary>All requests as Latin-1 text, in the order in which they were read.</summary>
     public ConcurrentQueue<string> Requests { get; } = new();
 
-    /// <summary>The tests' last word: no request ever comes but these.</summary>
+    /// <summary>The only request.</summary>
     public string Request => Assert.Single(Requests);
 
-    /// <summary>Runs the script for every connection that comes, then closes it.</summary>
+    /// <summary>Runs the script for every connection, then closes it.</summary>
     public static Receiver Start(Func<ReceiverConnection, Task> script, X509Certificate2? certificate = null) => new(script, certificate);
 
-    /// <summary>Answers every request with the same bytes and keeps the connection.</summary>
+    /// <summary>Responds to every request with the same bytes and keeps the connection.</summary>
     public static Receiver Answering(string response) => Start(connection => connection.AnswerAllAsync(response));
 
-    /// <summary>Answers every request with bytes, then closes.</summary>
+    /// <summary>Responds to every request with the same bytes, then closes.</summary>
     public static Receiver AnsweringOnce(byte[] response) =>
         Start(async connection =>
         {

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>What a process has said so far, line by line.</summary>
+/// <summary>The output of a process so far, by line.</summary>
 sealed class SaidLines
 {
     readonly Lock gate = new();
@@ -16,7 +16,7 @@ sealed class SaidLines
         return said;
     }
 
-    /// <summary>Both of its pipes are closed.</summary>
+    /// <summary>Completes when both of its pipes are closed.</summary>
     public Task Ended { get; private set; } = Task.CompletedTask;
 
     async Task ReadAsync(StreamReader reader)
@@ -33,7 +33,7 @@ sealed class SaidLines
         }
     }
 
-    /// <summary>The first line that has the text.</summary>
+    /// <summary>The first line that contains the text.</summary>
     public Task<string> WaitForAsync(string text)
     {
         var came = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -57,7 +57,7 @@ sealed class SaidLines
 /// <summary>Signals of POSIX.</summary>
 static class Signals
 {
-    /// <param name="name">Such as <c>TERM</c>.</param>
+    /// <param name="name">The name, such as <c>TERM</c>.</param>
     public static void Send(int process, string name, bool toGroup = false)
     {
         using var kill = Process.Start("/bin/sh", ["-c", $"kill -s {name} -- {(toGroup ? "-" : "")}{process}"]);

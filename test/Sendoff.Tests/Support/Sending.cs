@@ -5,8 +5,8 @@ using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A sender that may reach loopback, and deliveries for it.</summary>
-/// <param name="nameOf">Workflows' names.</param>
+/// <summary>A sender that can reach loopback, and its deliveries.</summary>
+/// <param name="nameOf">Names of workflows.</param>
 internal sealed class Sending(
     EngineLimits? limits = null,
     X509Certificate2Collection? roots = null,
@@ -17,10 +17,10 @@ internal sealed class Sending(
 {
     static readonly IdSequence ids = new(TimeProvider.System);
 
-    /// <summary>A deadline that a busy machine does not reach: what fails in a test fails for its own cause.</summary>
+    /// <summary>A deadline that even a busy machine does not reach, so that tests fail only for their own cause.</summary>
     public static readonly EngineLimits Patient = new() { DeliveryDeadline = Wait.Limit };
 
-    /// <summary>A deadline short enough to wait for, and long enough to connect and write on a busy machine.</summary>
+    /// <summary>A deadline that is short enough to wait for, and long enough to connect and write on a busy machine.</summary>
     public static readonly EngineLimits Short = new() { DeliveryDeadline = TimeSpan.FromSeconds(1) };
 
     public static readonly EgressPolicy Loopback = new(["127.0.0.0/8", "::1"], []);

@@ -6,7 +6,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A folder that goes when it is disposed.</summary>
+/// <summary>A folder that is deleted on dispose.</summary>
 sealed class TempFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
@@ -14,10 +14,10 @@ sealed class TempFolder : IDisposable
     public void Dispose() => Directory.Delete(Path, recursive: true);
 }
 
-/// <summary>What a command printed and ended with.</summary>
+/// <summary>The output and exit code of a command.</summary>
 sealed record CommandResult(int ExitCode, string Output, string Error);
 
-/// <summary><c>sendoff</c> as a process of its own.</summary>
+/// <summary><c>sendoff</c> as a separate process.</summary>
 static class SendoffCommand
 {
     public static ProcessStartInfo Info(params string[] args)
@@ -28,7 +28,7 @@ static class SendoffCommand
             RedirectStandardError = true,
             RedirectStandardInput = true,
         };
-        // Settings are the test's own, whatever is set where the tests are started.
+        // Only settings of the test apply, whatever is set in the environment of the tests.
         foreach (string name in info.Environment.Keys.Where(static name => name.StartsWith("SENDOFF_", StringComparison.Ordinal)).ToList())
             info.Environment.Remove(name);
         info.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "sendoff.dll"));
@@ -60,7 +60,7 @@ static class SendoffCommand
     }
 }
 
-/// <summary><c>sendoff serve</c> as a process of its own, that can be killed.</summary>
+/// <summary><c>sendoff serve</c> as a separate process that can be killed.</summary>
 sealed class ServerProcess : IAsyncDisposable
 {
     const int FirstPort = 11_000,
@@ -81,23 +81,24 @@ sealed class ServerProcess : IAsyncDisposable
     public int Id => process.Id;
     public bool HasExited => process.HasExited;
 
-    /// <summary>The most memory that it ever had, in MiB. Linux only.</summary>
+    /// <summary>Peak memory in MiB. Linux only.</summary>
     public int PeakMemoryMb()
     {
         string line = File.ReadLines($"/proc/{process.Id}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
         return int.Parse(line.AsSpan(6, line.Length - 9)) / 1024;
     }
 
-    /// <summary>Starts it on a free port and waits until it says that it is ready.</summary>
+    /// <summary>Starts it on a free port and waits until it is ready.</summary>
     public static Task<ServerProcess> StartAsync(string folder, string token, params string[] settings) =>
         StartAsync([], folder, token, settings);
 
-    /// <summary>Starts it with so many file descriptors. Linux only.</summary>
+    /// <summary>Starts it with this number of file descriptors. Linux only.</summary>
     public static Task<ServerProcess> StartWithFilesAsync(int files, string folder, string token, params string[] settings) =>
         StartAsync(["prlimit", $"--nofile={files}:{files}"], folder, token, settings);
 
-    /// <param name="settings">As <c>KEY=VALUE</c>, or a switch such as <c>--hold</c>.</param>
-    /// <param name="launcher">What starts the program, such as <c>setsid</c> or <c>dotnet run</c>; empty starts it directly.</param>
+    /// <param name="settings">Settings as <c>KEY=VALUE</c>, or a switch such as <c>--hold</c>.</param>
+    /// <param name="launcher">The command that starts the program, such as <c>setsid</c> or <c>dotnet run</c>; empty starts it
+    /// directly.</param>
     /// <inheritdoc cref="StartAsync(string, string, string[])" path="/summary"/>
     public static async Task<ServerProcess> StartAsync(string[] launcher, string folder, string token, params string[] settings)
     {
@@ -116,7 +117,7 @@ sealed class ServerProcess : IAsyncDisposable
         foreach (string setting in settings)
             info.ArgumentList.Add(setting.StartsWith("--", StringComparison.Ordinal) ? setting : $"--set={setting}");
         if (launcher is ["dotnet", ..])
-            info.ArgumentList.RemoveAt(0); // it knows the program
+            info.ArgumentList.RemoveAt(0); // it contains the program
         else if (launcher.Length > 0)
             info.ArgumentList.Insert(0, "dotnet");
         for (int i = launcher.Length - 1; i > 0; i--)
@@ -132,7 +133,7 @@ sealed class ServerProcess : IAsyncDisposable
         return new(process, said, new Uri($"http://127.0.0.1:{port}"), token);
     }
 
-    /// <summary>Deploys one step in the older style and answers its trigger's path.</summary>
+    /// <summary>Deploys one step in the older style and returns its trigger's path.</summary>
     public async Task<string> DeployAsync(string name, string body)
     {
         var files = new Dictionary<string, string>
@@ -149,16 +150,16 @@ sealed class ServerProcess : IAsyncDisposable
         return $"/hooks/{name}";
     }
 
-    /// <summary>As a power cut does it.</summary>
+    /// <summary>Kills the process, like a power failure.</summary>
     public void Kill() => process.Kill();
 
-    /// <summary>Sends a signal such as <c>TERM</c>; to the whole process group when it was started by <c>setsid</c>.</summary>
+    /// <summary>Sends a signal such as <c>TERM</c>, to the whole process group if it was started by <c>setsid</c>.</summary>
     public void Signal(string name, bool toGroup = false) => Signals.Send(process.Id, name, toGroup);
 
-    /// <summary>Waits for a line of its output that has the text.</summary>
+    /// <summary>Waits for a line of its output that contains the text.</summary>
     public Task<string> SaysAsync(string text) => said.WaitForAsync(text).WithinLimitAsync();
 
-    /// <summary>Waits for its end and answers its exit code.</summary>
+    /// <summary>Waits for its end and returns its exit code.</summary>
     public async Task<int> EndAsync()
     {
         await process.WaitForExitAsync().WithinLimitAsync();
@@ -166,7 +167,7 @@ sealed class ServerProcess : IAsyncDisposable
         return process.ExitCode;
     }
 
-    /// <summary>All that it has printed.</summary>
+    /// <summary>All of its output.</summary>
     public string Said => said.ToString();
 
     public async ValueTask DisposeAsync()
@@ -179,7 +180,8 @@ sealed class ServerProcess : IAsyncDisposable
         process.Dispose();
     }
 
-    /// <summary>A port below those that the system gives to connections: nobody takes it before the server does.</summary>
+    /// <summary>A port below those that the system assigns to connections, so that no other process takes it before the server
+    /// does.</summary>
     public static int FreePort()
     {
         while (true)
@@ -193,7 +195,7 @@ sealed class ServerProcess : IAsyncDisposable
             }
             catch (SocketException)
             {
-                // taken: the next
+                // The port is in use; try the next one.
             }
         }
     }

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A request that arrived, taken apart.</summary>
+/// <summary>A parsed request.</summary>
 sealed record ReceivedRequest(string Method, string Target, IReadOnlyList<KeyValuePair<string, string>> Headers, byte[] Body)
 {
     public string? Header(string name) => Headers.FirstOrDefault(h => h.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).Value;
@@ -22,7 +22,7 @@ sealed record ReceivedRequest(string Method, string Target, IReadOnlyList<KeyVal
     }
 }
 
-/// <summary>A well-behaved receiver: answers every request alike, at once, late, or when it is released.</summary>
+/// <summary>A well-behaved receiver: responds to every request in the same way, immediately, late, or when released.</summary>
 sealed class Sink : IAsyncDisposable
 {
     public const string DefaultBody = """{"received":true}""";
@@ -58,10 +58,10 @@ sealed class Sink : IAsyncDisposable
     public string Url => receiver.Url;
     public IReadOnlyCollection<ReceivedRequest> Requests => requests;
 
-    /// <summary>Waits until so many more requests have arrived.</summary>
+    /// <summary>Waits until this number of further requests has arrived.</summary>
     public Task WaitForRequestsAsync(int count) => Wait.ForAsync(arrived, count);
 
-    /// <summary>Lets held-back answers go.</summary>
+    /// <summary>Sends the delayed responses.</summary>
     public void Release() => released.TrySetResult();
 
     public ValueTask DisposeAsync() => receiver.DisposeAsync();

@@ -6,8 +6,8 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>Steps with what is expected of them, in YAML. Of a document, what a case names has to be there; a list has as many items as
-/// named, and a text that begins with ~ is a pattern.</summary>
+/// <summary>Steps with their expected results, in YAML. The document must contain the values in the case; a list must have the same length;
+/// a text that begins with ~ is a pattern.</summary>
 static class StepCases
 {
     static readonly JsonSerializerOptions plain = new(ApiJson.Default.Options);

@@ -5,20 +5,20 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A real store whose every call fails while <see cref="Broken"/> is set.</summary>
+/// <summary>A real store whose calls all fail while <see cref="Broken"/> is set.</summary>
 public class StoreThatBreaks : DispatchProxy
 {
     IStore store = null!;
 
     public Exception? Broken { get; set; }
 
-    /// <summary>Told of each call by the method's name, before it is made; it may hold the call up.</summary>
+    /// <summary>Called with the method's name before each call; may delay the call.</summary>
     public Action<string>? Entering { get; set; }
 
-    /// <summary>How often each method was called.</summary>
+    /// <summary>Number of calls of each method.</summary>
     public ConcurrentDictionary<string, int> Calls { get; } = new();
 
-    /// <summary>Stands before the store that is registered.</summary>
+    /// <summary>Wraps the registered store.</summary>
     internal static void Wrap(IServiceCollection services)
     {
         var registered = services.Single(service => service.ServiceType == typeof(IStore));

@@ -3,7 +3,7 @@ using Sendoff.Commands.Hostile;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>An authority of our own, and certificates from it.</summary>
+/// <summary>A test authority, and certificates that it issues.</summary>
 static class TestCertificates
 {
     static readonly ReceiverCertificates own = new();

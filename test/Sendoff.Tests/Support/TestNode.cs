@@ -3,7 +3,7 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>The Node.js of all tests: the pinned one, fetched once.</summary>
+/// <summary>The Node.js of all tests: the pinned version, downloaded once.</summary>
 static class TestNode
 {
     public static readonly NodeRuntime Runtime = new(new NodeOptions(), NullLogger<NodeRuntime>.Instance);

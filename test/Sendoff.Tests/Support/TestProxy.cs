@@ -6,8 +6,7 @@ using System.Text;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A small proxy on loopback, HTTP CONNECT or SOCKS 5, that notes what it was asked for; or one that misbehaves by
-/// script.</summary>
+/// <summary>A small proxy on loopback, HTTP CONNECT or SOCKS 5, that records the requested addresses, or misbehaves by script.</summary>
 sealed class TestProxy : IAsyncDisposable
 {
     readonly Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -27,18 +26,18 @@ sealed class TestProxy : IAsyncDisposable
     public int Port { get; }
     public int Connections => Volatile.Read(ref connections);
 
-    /// <summary>The addresses that it was asked for, in order.</summary>
+    /// <summary>The requested addresses, in order.</summary>
     public ConcurrentQueue<string> Targets { get; } = [];
 
     /// <summary>The heads of CONNECT requests.</summary>
     public ConcurrentQueue<string> Heads { get; } = [];
 
-    /// <summary>Cancelled when the proxy is disposed of.</summary>
+    /// <summary>Cancelled when the proxy is disposed.</summary>
     public CancellationToken Stop => stop.Token;
 
     public static TestProxy Scripted(Func<TestProxy, NetworkStream, Task> script) => new(script);
 
-    /// <summary>Waits for a CONNECT, answers these bytes and closes.</summary>
+    /// <summary>Waits for a CONNECT, responds with these bytes and closes.</summary>
     public static TestProxy Answering(string answer) =>
         new(
             async (proxy, stream) =>
@@ -50,8 +49,8 @@ sealed class TestProxy : IAsyncDisposable
 
     public static TestProxy Http(string? credentials = null) => new((proxy, stream) => proxy.ServeHttpAsync(stream, credentials));
 
-    /// <param name="credentials"><c>user:password</c>; null asks for none.</param>
-    /// <param name="reply">What every request is answered with.</param>
+    /// <param name="credentials"><c>user:password</c>; null requires none.</param>
+    /// <param name="reply">The reply to every request.</param>
     public static TestProxy Socks(string? credentials = null, byte reply = 0, byte boundType = 1) =>
         new((proxy, stream) => proxy.ServeSocksAsync(stream, credentials, reply, boundType));
 

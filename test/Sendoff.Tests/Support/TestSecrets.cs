@@ -6,7 +6,7 @@ using Sendoff.Engine.Storage.Sql;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A key for tests, and what stands between records and a database under it.</summary>
+/// <summary>A key for tests, and a concealment with that key.</summary>
 internal static class TestSecrets
 {
     public static SecretCipher Cipher { get; } = new("0123456789abcdef0123456789abcdef"u8);

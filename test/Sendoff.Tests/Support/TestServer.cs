@@ -18,7 +18,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A whole server in this process: real workers, a real database in a fresh folder, a real port.</summary>
+/// <summary>A complete server in this process: real workers, a real database in a new folder, a real port.</summary>
 sealed class TestServer : IAsyncDisposable
 {
     public const string Token = "a-token-for-the-tests";
@@ -39,24 +39,24 @@ sealed class TestServer : IAsyncDisposable
 
     public Uri Address { get; }
 
-    /// <summary>Carries the token.</summary>
+    /// <summary>A client with the token.</summary>
     public HttpClient Http { get; }
     public IStore Store => app.Services.GetRequiredService<IStore>();
 
     public T Get<T>()
         where T : notnull => app.Services.GetRequiredService<T>();
 
-    /// <summary>Warnings and errors, also of the stop.</summary>
+    /// <summary>Warnings and errors, including those of the shutdown.</summary>
     public IReadOnlyCollection<string> Logs { get; }
 
-    /// <summary>The address of the listener that serves triggers only.</summary>
+    /// <summary>The address of the listener that serves only triggers.</summary>
     public Uri HooksAddress => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Last());
     public IdSequence Ids => app.Services.GetRequiredService<IdSequence>();
 
-    /// <summary>How often each method of the store was called.</summary>
+    /// <summary>Number of calls of each method of the store.</summary>
     public IReadOnlyDictionary<string, int> StoreCalls => breaking.Calls;
 
-    /// <summary>What every call of the store throws from now on.</summary>
+    /// <summary>The exception that every call of the store throws from now on.</summary>
     public Exception? StoreFails
     {
         set => breaking.Broken = value;
@@ -68,7 +68,7 @@ sealed class TestServer : IAsyncDisposable
         set => breaking.Entering = value;
     }
 
-    /// <summary>A client without token, cookies or redirects.</summary>
+    /// <summary>A client without a token, cookies or redirects.</summary>
     public HttpClient NewClient() =>
         new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = Address };
 
@@ -131,7 +131,7 @@ sealed class TestServer : IAsyncDisposable
         return new(app, data, keepFolder: folder is not null);
     }
 
-    /// <summary>Signs a browser in and returns its cookie, as it sends it.</summary>
+    /// <summary>Signs a browser in and returns its <c>cookie</c> header.</summary>
     public async Task<string> SignInAsync()
     {
         using var browser = NewClient();
@@ -139,7 +139,7 @@ sealed class TestServer : IAsyncDisposable
         return signedIn.Headers.GetValues("set-cookie").Single().Split(';')[0];
     }
 
-    /// <summary>Deploys one step, as a module unless its name says otherwise, and answers its trigger's path.</summary>
+    /// <summary>Deploys one step, by default as a module, and returns its trigger's path.</summary>
     public Task<string> DeployAsync(string name, string code, string file = "step.mjs", string response = "default") =>
         DeployAsync(
             name,
@@ -167,7 +167,7 @@ sealed class TestServer : IAsyncDisposable
             : "";
     }
 
-    /// <summary>The event that an accepted request became, as steps see it.</summary>
+    /// <summary>The event of an accepted request, as steps see it.</summary>
     public async Task<JsonElement> EventOfAsync(HttpResponseMessage accepted)
     {
         Assert.True(RunId.TryParse(accepted.Headers.GetValues("sendoff-run").Single(), out var id));
@@ -176,7 +176,7 @@ sealed class TestServer : IAsyncDisposable
         return JsonElement.Parse(received.Json.Span, new() { MaxDepth = 1_000 });
     }
 
-    /// <summary>Posts an event and answers the id of its run.</summary>
+    /// <summary>Posts an event and returns the id of its run.</summary>
     public async Task<string> PostAsync(string hook, string json = "{}")
     {
         using var response = await Http.PostAsync(hook, new StringContent(json, Encoding.UTF8, "application/json"));
@@ -184,10 +184,10 @@ sealed class TestServer : IAsyncDisposable
         return response.Headers.GetValues("sendoff-run").Single();
     }
 
-    /// <summary>Posts an event and answers its run once every delivery has ended.</summary>
+    /// <summary>Posts an event and returns its run after all of its deliveries have ended.</summary>
     public async Task<RunDocument> RunAsync(string hook, string json = "{}") => await EndOfAsync(await PostAsync(hook, json));
 
-    /// <summary>The run once it and every delivery of it have ended.</summary>
+    /// <summary>The run after it and all of its deliveries have ended.</summary>
     public Task<RunDocument> EndOfAsync(string run) =>
         UntilAsync(
             run,
@@ -196,10 +196,10 @@ sealed class TestServer : IAsyncDisposable
                 && document.Steps.SelectMany(s => s.Deliveries).All(d => d.Status is not ("pending" or "sending"))
         );
 
-    /// <summary>The run once it is as wanted.</summary>
+    /// <summary>The run when it meets the condition.</summary>
     public async Task<RunDocument> UntilAsync(string run, Func<RunDocument, bool> isWanted)
     {
-        // Listening begins before the first look, so that no change falls between the two.
+        // Subscribe before the first read, so that no change in between is missed.
         using var listening = CancellationTokenSource.CreateLinkedTokenSource(Wait.Token);
         var changes = app.Services.GetRequiredService<ChangeFeed>().ListenAsync(listening.Token).GetAsyncEnumerator(listening.Token);
         var next = changes.MoveNextAsync().AsTask();
@@ -215,7 +215,7 @@ sealed class TestServer : IAsyncDisposable
             {
                 await next;
                 next = changes.MoveNextAsync().AsTask();
-            } while (next.IsCompletedSuccessfully); // one look for all that came meanwhile
+            } while (next.IsCompletedSuccessfully); // one read for all changes meanwhile
         }
     }
 

@@ -7,10 +7,8 @@ using Microsoft.Testing.Platform.Extensions.Messages;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>
-/// Ends the tests when one of them hangs, and writes how long each took to the file that <c>TEST_TIMES</c> names (.ci/run reads it). It has
-/// no SENDOFF_ before it: that would be a setting of the servers that tests start.
-/// </summary>
+/// <summary> Ends the test run if a test hangs, and writes the duration of each test to the file in <c>TEST_TIMES</c> (.ci/run reads it).
+/// The variable has no prefix SENDOFF_, because that would be a setting of the servers that tests start. </summary>
 public sealed class TestTimes : IDataConsumer, IDisposable
 {
     static readonly TimeSpan longest = TimeSpan.FromMinutes(8);

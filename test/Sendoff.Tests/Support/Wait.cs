@@ -2,18 +2,17 @@ using System.Runtime.CompilerServices;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>How tests wait: for a signal or a state, and no longer than one limit. A wait ends with what it waits for; the limit only ends
-/// a test that would hang.</summary>
+/// <summary>Waits of tests: for a signal or a condition, with one shared limit. The limit only ends a test that would hang.</summary>
 static class Wait
 {
-    /// <summary>Far more than anything here takes on a busy machine.</summary>
+    /// <summary>Much longer than anything takes here on a busy machine.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
-    // Between two looks at a state that has no signal: short at first, and no burden for the machine later.
+    // Pause between two checks of a condition without a signal: short at first, longer later, so that it does not slow the machine down.
     const int FirstPauseMs = 2,
         LongestPauseMs = 50;
 
-    /// <summary>Is cancelled at the limit, and when the test is.</summary>
+    /// <summary>Cancelled at the limit, and when the test is cancelled.</summary>
     public static CancellationToken Token
     {
         get
@@ -30,7 +29,7 @@ static class Wait
     /// <summary>Waits until the task ends, and returns its result.</summary>
     public static Task<T> WithinLimitAsync<T>(this Task<T> task) => task.WaitAsync(Limit, TestContext.Current.CancellationToken);
 
-    /// <summary>Waits until the semaphore was released so many more times.</summary>
+    /// <summary>Waits until the semaphore was released this number of times.</summary>
     public static async Task ForAsync(
         SemaphoreSlim semaphore,
         int count = 1,

@@ -132,8 +132,8 @@ public sealed class SandboxTests
 
     [Theory]
     [InlineData(SandboxMode.Bubblewrap, true, "Workers:Sandbox is bubblewrap, and bwrap is not installed: apt-get install bubblewrap")]
-    [InlineData(SandboxMode.Auto, false, "Workers:Network is none, which needs bubblewrap: bwrap is not installed")]
-    [InlineData(SandboxMode.None, false, "Workers:Network is none, which needs bubblewrap: Workers:Sandbox is none")]
+    [InlineData(SandboxMode.Auto, false, "Workers:Network is none, which requires bubblewrap: bwrap is not installed")]
+    [InlineData(SandboxMode.None, false, "Workers:Network is none, which requires bubblewrap: Workers:Sandbox is none")]
     public async Task What_is_demanded_and_not_there_keeps_workers_from_starting(SandboxMode mode, bool network, string says)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "bubblewrap is for Linux only");

@@ -397,7 +397,7 @@ public sealed class WorkerPoolTests
 
         var check = await rig.Pool.CheckAsync(program, TestContext.Current.CancellationToken);
 
-        Assert.Contains("while the steps were loaded, it took more than its 64 MB of memory", Assert.Single(check.Problems).Message);
+        Assert.Contains("while the steps were loaded, it used more than its 64 MB of memory", Assert.Single(check.Problems).Message);
     }
 
     [Fact]
