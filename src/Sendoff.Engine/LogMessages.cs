@@ -146,7 +146,11 @@ static partial class LogMessages
     [LoggerMessage(3056, LogLevel.Warning, "Work waits: {Reason}")]
     public static partial void WorkWaits(this ILogger log, string reason);
 
-    [LoggerMessage(3054, LogLevel.Error, "Other servers have taken over the work of this server, because its lease expired. It joins again")]
+    [LoggerMessage(
+        3054,
+        LogLevel.Error,
+        "Other servers have taken over the work of this server, because its lease expired. It joins again"
+    )]
     public static partial void ServerRemoved(this ILogger log);
 
     [LoggerMessage(

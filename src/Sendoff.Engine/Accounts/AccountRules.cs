@@ -28,9 +28,7 @@ public static partial class AccountRules
     {
         var faults = new List<string>();
         if (!App().IsMatch(account.App))
-            faults.Add(
-                $"'app' is not valid. Expected up to {LongestName} lower-case letters, digits, '_' and '-', such as google_sheets."
-            );
+            faults.Add($"'app' is not valid. Expected up to {LongestName} lower-case letters, digits, '_' and '-', such as google_sheets.");
         if (account.Name.Length is 0 or > LongestName || account.Name.Any(char.IsControl))
             faults.Add($"'name' must have 1 to {LongestName} characters without line breaks.");
         foreach (var (name, value) in account.Fields)

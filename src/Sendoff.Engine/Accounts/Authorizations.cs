@@ -78,7 +78,10 @@ public sealed class Authorizations(
     public async Task<Connected> EndAsync(string? state, string? code, string? error, string? browser)
     {
         if (Take(state, browser) is not { } began)
-            return new(null, "This sign-in was not started in this browser, has already ended, or took too long. Connect the account again.");
+            return new(
+                null,
+                "This sign-in was not started in this browser, has already ended, or took too long. Connect the account again."
+            );
         if (code is null)
             return new(null, $"{HostOf(began.Client)} did not grant access: {Plain(error ?? "it sent neither a code nor an error")}.");
         var grant = new KeyValuePair<string, string>[]

@@ -253,7 +253,9 @@ public sealed class DeliverySender : IDisposable
                 if (head.Status == 101 || ++interim > MaxInterimResponses)
                     throw new WireException(
                         AttemptErrorCode.InvalidResponse,
-                        head.Status == 101 ? "the receiver switched protocols without being asked" : "the receiver sent too many interim responses"
+                        head.Status == 101
+                            ? "the receiver switched protocols without being asked"
+                            : "the receiver sent too many interim responses"
                     );
                 continue;
             }

@@ -28,7 +28,10 @@ internal static class ProxyRefusal
                 to
             ),
             // A proxy that is overloaded itself sends retry-after.
-            503 when ValueOf(head, "retry-after") is not null => Failed(proxy, $"has no room for a connection to {to}: it responded with 503"),
+            503 when ValueOf(head, "retry-after") is not null => Failed(
+                proxy,
+                $"has no room for a connection to {to}: it responded with 503"
+            ),
             502 or 503 or 504 => Of(Cause.Connect, answer, proxy, to),
             _ => Of(Cause.Proxy, answer, proxy, to),
         };

@@ -111,11 +111,7 @@ public static class BoundedYaml
         void Check(NodeEvent node)
         {
             if (!node.Anchor.IsEmpty)
-                throw Refused(
-                    node,
-                    $"the anchor &{node.Anchor.Value} is not supported",
-                    "remove it, and write the value at each place"
-                );
+                throw Refused(node, $"the anchor &{node.Anchor.Value} is not supported", "remove it, and write the value at each place");
             if (!node.Tag.IsEmpty)
                 throw Refused(node, $"the tag {node.Tag.Value} is not supported", "remove it; use quotes to keep a value a string");
             if (++nodes > MaxNodes)

@@ -28,8 +28,14 @@ static class AccountsCommand
     {
         Description = "OAuth: get tokens for the client itself, without a user signing in",
     };
-    static readonly Option<string?> authorizeUrl = new("--authorize-url") { Description = "OAuth: authorization URL (default: the provider's)" };
-    static readonly Option<string?> tokenUrl = new("--token-url") { Description = "OAuth: URL of the token endpoint (default: the provider's)" };
+    static readonly Option<string?> authorizeUrl = new("--authorize-url")
+    {
+        Description = "OAuth: authorization URL (default: the provider's)",
+    };
+    static readonly Option<string?> tokenUrl = new("--token-url")
+    {
+        Description = "OAuth: URL of the token endpoint (default: the provider's)",
+    };
     static readonly Option<string?> scope = new("--scope") { Description = "OAuth: scopes, separated by spaces (default: the provider's)" };
     static readonly Option<bool> noWait = new("--no-wait") { Description = "Print the sign-in URL and do not wait for the sign-in" };
 
@@ -107,10 +113,7 @@ static class AccountsCommand
 
     static Command BuildConnect()
     {
-        var app = new Argument<string>("app")
-        {
-            Description = "The app, such as google_sheets; or the id of an account to connect again",
-        };
+        var app = new Argument<string>("app") { Description = "The app, such as google_sheets; or the id of an account to connect again" };
         var command = new Command("connect", "Create an account, or connect one again, and print its id") { app };
         foreach (
             var option in (Option[])

@@ -26,7 +26,10 @@ static class AlertsCommand
     {
         Description = "Quiet time in seconds after a message, in which further failures are only counted (default: Alerts:Quiet)",
     };
-    static readonly Option<bool?> recovered = new("--recovered") { Description = "true or false: send a message on recovery (default: true)" };
+    static readonly Option<bool?> recovered = new("--recovered")
+    {
+        Description = "true or false: send a message on recovery (default: true)",
+    };
     static readonly Option<long?> backlogSeconds = new("--backlog-seconds")
     {
         Description = "A delivery that is pending for more seconds is a backlog (default: Alerts:BacklogAge)",

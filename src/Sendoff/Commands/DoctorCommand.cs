@@ -13,7 +13,10 @@ static class DoctorCommand
     {
         var json = new Option<bool>("--json") { Description = "Print only JSON" };
         var command = ServeCommand.WithSettings(
-            new("doctor", "Check the requirements of the server: Node.js, sandbox, data directory, database, key, addresses, clock") { json }
+            new("doctor", "Check the requirements of the server: Node.js, sandbox, data directory, database, key, addresses, clock")
+            {
+                json,
+            }
         );
         command.SetAction((parsed, ct) => RunAsync(parsed, parsed.GetValue(json), ct));
         return command;

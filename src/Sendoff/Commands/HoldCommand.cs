@@ -9,7 +9,9 @@ static class HoldCommand
     const string Path = "/api/v1/hold";
 
     public static Command Build() =>
-        ApiClient.With(new Command("hold", "Show or release the hold of a server that was started with --hold") { BuildShow(), BuildRelease() });
+        ApiClient.With(
+            new Command("hold", "Show or release the hold of a server that was started with --hold") { BuildShow(), BuildRelease() }
+        );
 
     static Command BuildShow()
     {

@@ -247,7 +247,10 @@ static class Lists
     )
         where T : class
     {
-        var status = new Option<string?>("--status") { Description = "Only items with this status; for runs, several statuses separated by commas" };
+        var status = new Option<string?>("--status")
+        {
+            Description = "Only items with this status; for runs, several statuses separated by commas",
+        };
         var workflow = new Option<string?>("--workflow") { Description = "Only items of this workflow" };
         var limit = new Option<int?>("--limit") { Description = "Maximum number of items, up to 200 (default: 50)" };
         var follow = new Option<bool>("--follow") { Description = "Follow changes until Ctrl+C" };

@@ -13,11 +13,17 @@ static class ResendCommand
     public static Command Build()
     {
         var ids = new Argument<string[]>("id") { Description = "Ids of deliveries", Arity = ArgumentArity.ZeroOrMore };
-        var status = new Option<string?>("--status") { Description = "Only deliveries with this status (default: failed, blocked and interrupted)" };
+        var status = new Option<string?>("--status")
+        {
+            Description = "Only deliveries with this status (default: failed, blocked and interrupted)",
+        };
         var host = new Option<string?>("--host") { Description = "Only deliveries to this host, or HOST:PORT" };
         var workflow = new Option<string?>("--workflow") { Description = "Only deliveries of this workflow" };
         var url = new Option<string?>("--url") { Description = "Only deliveries with this text in the URL" };
-        var since = new Option<string?>("--since") { Description = "Only deliveries committed since a time, a date, or an age (2h, 30m, 7d)" };
+        var since = new Option<string?>("--since")
+        {
+            Description = "Only deliveries committed since a time, a date, or an age (2h, 30m, 7d)",
+        };
         var until = new Option<string?>("--until") { Description = "Only deliveries committed before a time, a date, or an age" };
         var captured = new Option<bool>("--captured") { Description = "With one id: send a captured delivery" };
         var command = new Command("resend", "Resend deliveries by id or filter, each with a new attempt")

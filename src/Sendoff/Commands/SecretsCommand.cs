@@ -43,7 +43,10 @@ static class SecretsCommand
         {
             Description = "The value (default: read from standard input, so that it is not in the shell history)",
         };
-        var variable = new Option<bool>("--variable") { Description = "Create a variable instead of a secret: its value is shown and not masked" };
+        var variable = new Option<bool>("--variable")
+        {
+            Description = "Create a variable instead of a secret: its value is shown and not masked",
+        };
         var command = new Command("set", "Set a variable or secret; it applies from the next run") { name, value, variable };
         command.SetAction(
             async (parsed, ct) =>

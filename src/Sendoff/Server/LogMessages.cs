@@ -6,7 +6,11 @@ internal static partial class LogMessages
     [LoggerMessage(8001, LogLevel.Error, "{Method} {Path} failed")]
     public static partial void RequestFailed(this ILogger log, Exception exception, string method, string path);
 
-    [LoggerMessage(8010, LogLevel.Warning, "A trigger refuses all requests, because its bearer token is the secret {Name}, which is not set")]
+    [LoggerMessage(
+        8010,
+        LogLevel.Warning,
+        "A trigger refuses all requests, because its bearer token is the secret {Name}, which is not set"
+    )]
     public static partial void TokenNotSet(this ILogger log, string name);
 
     [LoggerMessage(8015, LogLevel.Warning, "The certificate could not be reloaded; the previous one stays in use: {Why}")]

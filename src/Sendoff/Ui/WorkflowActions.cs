@@ -115,7 +115,7 @@ internal static class WorkflowActions
             return problem.Detail;
         // These paths are used by other pages.
         if (name is "new" or "." or "..")
-            return $"“{typed}” cannot be used as a workflow’s name here. Choose another name.";
+            return $"“{name}” cannot be used as a workflow’s name here. Choose another name.";
         return await store.GetWorkflowAsync(name, ct) is null ? null : $"A workflow “{name}” already exists. Choose another name.";
     }
 

@@ -100,7 +100,11 @@ public sealed class ImportHostileTests : ImportRig
     {
         AddExport($$"""{ "name": "W", "steps": [ { "namespace": "{{new string('n', 300)}}", "code": "return 1" } ] }""");
         string remarks = Remarks((await ReportAsync())[0]);
-        Assert.Contains($"'{new string('n', 100)}…' is not valid as a step's namespace; use 1 to 100 letters", remarks, StringComparison.Ordinal);
+        Assert.Contains(
+            $"'{new string('n', 100)}…' is not valid as a step's namespace; use 1 to 100 letters",
+            remarks,
+            StringComparison.Ordinal
+        );
 
         using (var archive = ZipFile.Open(Source, ZipArchiveMode.Update))
         {

@@ -130,7 +130,11 @@ public sealed class ProxyTests
 
     [Theory]
     [InlineData("HTTP/1.1 407 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "requires a user and a password (407)")]
-    [InlineData("HTTP/1.1 403 No\r\n\r\n", AttemptErrorCode.ProxyFailed, "does not allow a connection to 8.8.8.8:80: it responded with 403")]
+    [InlineData(
+        "HTTP/1.1 403 No\r\n\r\n",
+        AttemptErrorCode.ProxyFailed,
+        "does not allow a connection to 8.8.8.8:80: it responded with 403"
+    )]
     [InlineData("HTTP/1.1 500 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "it responded with 500")]
     [InlineData("HTTP/1.1 503 hunter2\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
     [InlineData("HTTP/1.1 503 Busy\r\nRetry-After: 5\r\n\r\n", AttemptErrorCode.ProxyFailed, "has no room for a connection to 8.8.8.8:80")]

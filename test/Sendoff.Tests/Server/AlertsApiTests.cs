@@ -73,7 +73,10 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
     }
 
     [Theory]
-    [InlineData("""{"name":"a","on":["run_failed"],"type":"webhook","url":"ftp://example.com"}""", "Expected an absolute http or https URL")]
+    [InlineData(
+        """{"name":"a","on":["run_failed"],"type":"webhook","url":"ftp://example.com"}""",
+        "Expected an absolute http or https URL"
+    )]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"slack","url":"https://user:pass@example.com/x"}""", "without user and password")]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"slack"}""", "'url' is missing")]
     [InlineData(

@@ -152,7 +152,7 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
     [InlineData("taken", "post", "A workflow “taken” already")]
     [InlineData("a/b", "post", "is not valid as a workflow's name")]
     [InlineData(" ", "post", "Give the workflow a name")]
-    [InlineData("new", "post", "cannot be called “new”")]
+    [InlineData("new", "post", "“new” cannot be used as a workflow’s name here")]
     [InlineData("<script>alert(1)</script>", "post", "is not valid as a workflow's name")]
     [InlineData("fine", "../..", "This template does not exist")]
     public async Task What_cannot_be_created_is_said_and_what_was_typed_stays(string name, string template, string expected)

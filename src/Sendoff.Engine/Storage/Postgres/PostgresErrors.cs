@@ -42,7 +42,8 @@ internal static class PostgresErrors
     static string? Reason(PostgresException error) =>
         error.SqlState switch
         {
-            Fenced => "no longer lists this server: its lease expired, and another server has taken over its work; it joins again automatically",
+            Fenced =>
+                "no longer lists this server: its lease expired, and another server has taken over its work; it joins again automatically",
             NoSettings => "loses the settings of a connection; connect to PostgreSQL directly, not to a pooler in transaction mode",
             PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
                 $"refuses the user ({error.MessageText}); check Username and Password",

@@ -32,12 +32,7 @@ static partial class HostileBehaviours
                 TimesOut(Read, 200),
                 x => x.DripAsync(Text + "content-length: 1000\r\n\r\n", "a")
             ),
-            new(
-                "dripping-chunks",
-                "sends endless one-byte chunks, slowly",
-                TimesOut(Read, 200),
-                x => x.DripAsync(Chunks, "1\r\na\r\n")
-            ),
+            new("dripping-chunks", "sends endless one-byte chunks, slowly", TimesOut(Read, 200), x => x.DripAsync(Chunks, "1\r\na\r\n")),
             new("unread-upload", "neither reads a large upload (20 MB) nor responds", TimesOut(Write), x => x.IgnoreAsync())
             {
                 RequestBytes = LargeUpload,

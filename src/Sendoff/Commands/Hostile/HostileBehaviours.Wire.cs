@@ -63,7 +63,12 @@ static partial class HostileBehaviours
                 Answered(200, keeps: false),
                 Respond(Text + "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
             ),
-            new("negative-length", "declares a length of -5", Fails(InvalidResponse, Wait), Respond(Text + "content-length: -5\r\n\r\nhello")),
+            new(
+                "negative-length",
+                "declares a length of -5",
+                Fails(InvalidResponse, Wait),
+                Respond(Text + "content-length: -5\r\n\r\nhello")
+            ),
             new(
                 "bare-line-feeds",
                 "ends header lines with only a line feed",

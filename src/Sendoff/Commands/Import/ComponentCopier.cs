@@ -103,8 +103,7 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
         return Relative(from, $"{app}/{found}");
     }
 
-    static ComponentException Outside(string from, string specifier) =>
-        new($"{from} imports '{specifier}', which is outside the source");
+    static ComponentException Outside(string from, string specifier) => new($"{from} imports '{specifier}', which is outside the source");
 
     // TypeScript can import a file by the name of its compiled form.
     static IEnumerable<string> Candidates(string path)

@@ -27,7 +27,9 @@ static partial class ExportArchive
             if (Parse(json) is { } root)
                 found.AddRange(Find(root, depth: 0).Select(workflow => ReadWorkflow(path, workflow, listed)));
             else
-                broken.Add(Without(path, $"{path} is not JSON", "export it from Pipedream again, or remove the file if it is not a workflow"));
+                broken.Add(
+                    Without(path, $"{path} is not JSON", "export it from Pipedream again, or remove the file if it is not a workflow")
+                );
         // An unreadable file counts as a lost workflow only if other files can be read.
         return found.Count > 0 ? [.. found, .. broken] : [];
     }

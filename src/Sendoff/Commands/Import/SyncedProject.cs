@@ -163,7 +163,9 @@ static partial class SyncedProject
     {
         bytes += content.Length;
         if (bytes > MostBytes || files.Count >= MostFiles)
-            throw new InvalidDataException($"it has more than {MostFiles:N0} files or {MostBytes / 1024 / 1024} MB; check that it is the right folder or archive");
+            throw new InvalidDataException(
+                $"it has more than {MostFiles:N0} files or {MostBytes / 1024 / 1024} MB; check that it is the right folder or archive"
+            );
         // Steps are text files.
         if (System.Text.Unicode.Utf8.IsValid(content) && !files.TryAdd(path, Encoding.UTF8.GetString(content).TrimStart('\uFEFF')))
             throw new InvalidDataException($"it has '{path}' more than once");

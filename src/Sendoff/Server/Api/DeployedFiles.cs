@@ -116,7 +116,9 @@ internal static class DeployedFiles
         if (!stepExtensions.Contains(Path.GetExtension(name)))
             input.Wrong($"'file' is '{name}'. The name of a step file ends with {string.Join(", ", stepExtensions)}.");
         else if (body.Length == 0)
-            input.Wrong("The body is empty. Expected a step file, a ZIP of a workflow folder, or JSON such as {\"files\":{\"step.js\":\"...\"}}.");
+            input.Wrong(
+                "The body is empty. Expected a step file, a ZIP of a workflow folder, or JSON such as {\"files\":{\"step.js\":\"...\"}}."
+            );
         else if (!Utf8.IsValid(body))
             input.Wrong("The step file is not UTF-8 text.");
         else

@@ -19,10 +19,7 @@ internal static class DraftsApi
             .WithSummary("Save a draft, even with errors: {files:{path:text}}, a ZIP, or a single step file")
             .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript")
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge);
-        draft
-            .MapPost("/check", CheckAsync)
-            .WithName("checkDraft")
-            .WithSummary("Check the draft like a deploy; this installs its packages");
+        draft.MapPost("/check", CheckAsync).WithName("checkDraft").WithSummary("Check the draft like a deploy; this installs its packages");
         draft.MapDelete("/", DiscardAsync).WithName("discardDraft").WithSummary("Discard the draft");
     }
 

@@ -130,7 +130,11 @@ internal static class RunsApi
             return Missing(id);
         return found.Status == RunStatus.Held && await quota.ReleaseAsync(run)
             ? TypedResults.NoContent()
-            : new Problem(StatusCodes.Status410Gone, "Not held", $"The run '{id}' is not held over quota: its status is {Names.Of(found.Status)}.");
+            : new Problem(
+                StatusCodes.Status410Gone,
+                "Not held",
+                $"The run '{id}' is not held over quota: its status is {Names.Of(found.Status)}."
+            );
     }
 
     static async Task<Results<Ok<ReleaseDocument>, Problem>> ResumeAsync(

@@ -40,7 +40,8 @@ internal sealed class HttpTriggerEndpoint(
         "Triggers accept every method except CONNECT."
     );
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
-    static readonly byte[] overQuota = "The daily quota is used up. The event is stored, and will run after the quota is reset.\n"u8.ToArray();
+    static readonly byte[] overQuota =
+        "The daily quota is used up. The event is stored, and will run after the quota is reset.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
 
     public Task HandleAsync(HttpContext context) => CallerEndpoint.HandleAsync(context, null, "/hooks", log, TriggerAsync);

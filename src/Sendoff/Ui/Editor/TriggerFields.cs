@@ -30,7 +30,11 @@ static class TriggerFields
         new("timezone", "Time zone", "UTC"),
     ];
 
-    static readonly IReadOnlyList<TriggerField> emit = [new("workflow", "Workflow that emits the events", "orders"), new("channel", "Channel", "all")];
+    static readonly IReadOnlyList<TriggerField> emit =
+    [
+        new("workflow", "Workflow that emits the events", "orders"),
+        new("channel", "Channel", "all"),
+    ];
 
     public static IReadOnlyList<TriggerField> Of(string type) =>
         type switch

@@ -202,7 +202,9 @@ public sealed partial class WorkflowEditor : IDisposable
                 if (run is not { } made)
                     return mistake;
                 Say(
-                    isDry ? "Test finished; see the run below. Nothing was sent." : "Test finished; see the run below. Its sends are delivered.",
+                    isDry
+                        ? "Test finished; see the run below. Nothing was sent."
+                        : "Test finished; see the run below. Its sends are delivered.",
                     false
                 );
                 Navigation.NavigateTo(UrlOf(("step", Step), ("file", File), ("run", made.ToString())));
