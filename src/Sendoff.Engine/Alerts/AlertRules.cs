@@ -86,7 +86,7 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         || parsed.Scheme is not ("http" or "https")
         || parsed.UserInfo.Length > 0
         || !HttpSyntax.IsUrl(url)
-            ? $"'url' is '{url}'. Expected an absolute http or https URL without user and password, such as https://hooks.example.com/alerts."
+            ? $"'url' is '{url}'. Expected an absolute http or https URL without user and password, such as https://example.com/alerts."
         : null;
 
     string? FaultOfAddresses(IReadOnlyList<string> target)

@@ -136,7 +136,7 @@ static class ServeCommand
             .Logging.SetMinimumLevel(LogLevel.Warning)
             .AddFilter("Sendoff", LogLevel.Information)
             .AddFilter("Sendoff.Server.Auth.AccessHandler", LogLevel.Warning) // ASP.NET Core's line for each request without a token
-            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // the reason of a failed start is printed in one line
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // a failed start is reported in one line
         CleanConsoleFormatter.Use(builder);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

@@ -82,7 +82,7 @@ static class WorkflowFolder
         catch (DecoderFallbackException)
         {
             throw new CommandException(
-                $"{file} is not UTF-8 text, and a workflow's files must be text; keep other files in an object store, and fetch them in a step",
+                $"{file} is not UTF-8 text, as a workflow's files must be; keep other files in an object store, and fetch them in a step",
                 ExitCode.Usage
             );
         }

@@ -27,7 +27,7 @@ sealed class Listeners
             if (address.IsTls && !hasCertificate)
                 throw new ListenException(
                     address.Text,
-                    "https requires a certificate; set Tls:Certificate and Tls:Key, or listen on http behind a reverse proxy that handles TLS "
+                    "https requires a certificate; set Tls:Certificate and Tls:Key, or listen on http behind a reverse proxy with TLS "
                         + "(setting PublicUrl)"
                 );
             // (1)

@@ -150,7 +150,7 @@ public sealed class AuthorizationsTests : IAsyncLifetime
         // A code that was meant for another sign-in does not fit this one's verifier.
         var other = await AnswerAsync(authorizations.Begin(account, RedirectUri, Browser));
         var mixed = await authorizations.EndAsync(authorizations.Begin(account, RedirectUri, Browser).State, other["code"], null, Browser);
-        Assert.Contains("did not give a token: invalid_grant: The code verifier is wrong", mixed.Fault);
+        Assert.Contains("did not return a token: invalid_grant: The code verifier is wrong", mixed.Fault);
 
         // Only so many are remembered, the newest.
         given = await AnswerAsync(authorizations.Begin(account, RedirectUri, Browser));
@@ -167,7 +167,7 @@ public sealed class AuthorizationsTests : IAsyncLifetime
     {
         var account = await AddAsync();
         var denied = await EndAsync(await AnswerAsync(authorizations.Begin(account, RedirectUri, Browser), allow: "no"));
-        Assert.Equal("127.0.0.1 did not give access: access_denied.", denied.Fault);
+        Assert.Equal("127.0.0.1 did not grant access: access_denied.", denied.Fault);
         Assert.Equal(AccountStatus.NotConnected, catalog.Find(account.Id)!.Status);
     }
 

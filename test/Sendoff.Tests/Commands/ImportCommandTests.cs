@@ -182,7 +182,7 @@ public sealed class ImportCommandTests : ImportRig
     }
 
     [Theory]
-    [InlineData("nothing here", null, "this folder does not exist")]
+    [InlineData("nothing here", null, "there is no such folder or archive")]
     [InlineData("", "notes.txt", "is not a Pipedream project")]
     public async Task What_is_no_project_is_one_clear_line(string below, string? file, string expected)
     {

@@ -179,7 +179,7 @@ public sealed class ImportTriggersTests : ImportRig
 
         Assert.Contains("the export is truncated (bytes)", Remarks(report["manifest.json"]));
         Assert.Contains("does not contain the workflow: never deployed", Remarks(report["Idle"]));
-        Assert.Contains("does not hold the workflow: export limit", Remarks(report["Over"]));
+        Assert.Contains("does not contain the workflow: export limit", Remarks(report["Over"]));
         Assert.False(Directory.Exists(Path.Combine(Target, "Idle")));
         string said = Remarks(report["Digest"]),
             yaml = File.ReadAllText(Path.Combine(Target, "Digest", "workflow.yaml"));

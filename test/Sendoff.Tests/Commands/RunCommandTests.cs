@@ -83,7 +83,7 @@ public sealed class RunCommandTests : IAsyncLifetime
         );
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         Assert.Contains("$send.email [0] SEND email: → 250", result.Output);
-        Assert.Contains("$send.emit [1] SEND emit: captured: only a server can send it", result.Output);
+        Assert.Contains("$send.emit [1] SEND emit: captured: only a server can send this", result.Output);
         Assert.Single(mail.Messages);
 
         result = await RunAsync(step, "--dry-run", "--json");

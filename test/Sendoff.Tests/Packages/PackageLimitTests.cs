@@ -165,7 +165,7 @@ public sealed class PackageLimitTests : PackageRig
             "step.mjs",
             1,
             18,
-            "take more than 10,000,000 bytes"
+            "use more than 10,000,000 bytes"
         );
         Assert.Empty(Installed);
     }

@@ -124,7 +124,7 @@ public sealed class AccountsApiTests(SharedServer shared) : IClassFixture<Shared
     )]
     [InlineData(
         """{"app":"google_sheets","kind":"authorization_code","clientId":"a","authorizeParameters":{"state":"x"}}""",
-        "cannot have 'state'"
+        "cannot contain 'state'"
     )]
     public async Task What_is_wrong_with_an_account_is_said_and_nothing_is_stored(string json, string said)
     {

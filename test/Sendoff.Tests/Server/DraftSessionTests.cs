@@ -55,7 +55,7 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
         Assert.Contains("is not a workflow file", session.Create("a.exe"));
         Assert.Contains("is not a workflow file", session.Create(".env.js"));
         Assert.Contains("is not inside the folder", session.Rename("a.js", "/etc/a.js"));
-        Assert.Contains("There is no file", session.Rename("gone.js", "b.js"));
+        Assert.Contains("does not exist", session.Rename("gone.js", "b.js"));
         Assert.Equal(before, session.Files);
     }
 

@@ -103,7 +103,7 @@ public sealed class ForeignInputTests(SharedServer shared) : IClassFixture<Share
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Contains(
-            "It may nest 496 levels.",
+            "It can nest 496 levels.",
             await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken),
             StringComparison.Ordinal
         );

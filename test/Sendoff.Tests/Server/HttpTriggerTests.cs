@@ -241,7 +241,7 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
 
         Assert.Equal(HttpStatusCode.TooManyRequests, full.StatusCode);
         Assert.NotNull(full.Headers.RetryAfter);
-        await AssertProblemAsync(full, "1 runs waiting");
+        await AssertProblemAsync(full, "1 queued runs");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, lost.StatusCode);
         Assert.NotNull(lost.Headers.RetryAfter);
         await AssertProblemAsync(lost, "the disk is full");

@@ -82,7 +82,7 @@ public sealed class RawJsonTests(SharedServer shared) : IClassFixture<SharedServ
         );
         Assert.Equal(expected, answer.StatusCode);
         if (expected != HttpStatusCode.Accepted)
-            Assert.Contains("It may nest 496 levels.", await answer.Content.ReadAsStringAsync(Ct));
+            Assert.Contains("It can nest 496 levels.", await answer.Content.ReadAsStringAsync(Ct));
         using var events = await server.Http.GetAsync("/api/v1/events?workflow=by-hand", Ct);
         Assert.Equal(HttpStatusCode.OK, events.StatusCode);
     }

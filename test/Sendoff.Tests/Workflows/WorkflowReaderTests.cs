@@ -119,8 +119,8 @@ public sealed class WorkflowReaderTests
         "is not a valid value for `idempotency_key`",
         2
     )]
-    [InlineData("name: x\nsettings: { tiemout: 3s }\nsteps:\n  - namespace: a\n    uses: ./a.js", "no setting 'tiemout'", 2)]
-    [InlineData("name: x\ntriggers:\n  - type: smoke\nsteps:\n  - namespace: a\n    uses: ./a.js", "no trigger type 'smoke'", 3)]
+    [InlineData("name: x\nsettings: { tiemout: 3s }\nsteps:\n  - namespace: a\n    uses: ./a.js", "the setting 'tiemout'", 2)]
+    [InlineData("name: x\ntriggers:\n  - type: smoke\nsteps:\n  - namespace: a\n    uses: ./a.js", "the trigger type 'smoke'", 3)]
     [InlineData(
         "name: x\ntriggers:\n  - { type: http, key: 'a b' }\nsteps:\n  - namespace: a\n    uses: ./a.js",
         "is not valid as a trigger's key",
@@ -179,17 +179,17 @@ public sealed class WorkflowReaderTests
     )]
     [InlineData(
         "triggers: [ { type: shedule, every: 1h } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
-        "no trigger type 'shedule'",
+        "the trigger type 'shedule'",
         "did you mean `schedule`?"
     )]
     [InlineData(
         "settings: { concurency: 3 }\nsteps: [ { namespace: a, uses: ./a.js } ]",
-        "no setting 'concurency'",
+        "the setting 'concurency'",
         "did you mean `concurrency`?"
     )]
     [InlineData(
         "settings: { lambdaTimeout: 3 }\nsteps: [ { namespace: a, uses: ./a.js } ]",
-        "no setting 'lambdaTimeout'",
+        "the setting 'lambdaTimeout'",
         "did you mean `lambda_timeout`?"
     )]
     public void An_unknown_key_is_an_error_that_names_the_one_that_was_meant(string yaml, string message, string hint)

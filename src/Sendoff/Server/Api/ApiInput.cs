@@ -176,7 +176,7 @@ internal sealed class ApiInput
         catch (JsonException e)
         {
             Wrong(
-                $"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}. It can have {RawJson.ShownDepth} levels of nesting."
+                $"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}. It can nest {RawJson.ShownDepth} levels."
             );
             return null;
         }

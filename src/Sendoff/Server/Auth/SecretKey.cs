@@ -19,14 +19,14 @@ static class SecretKey
         if (setting is null && !File.Exists(path) && DatabaseState.In(dataDirectory) is { KeyFingerprint: not null })
             throw new InvalidDataException(
                 $"{path} is missing, and the database {DatabaseState.PathIn(dataDirectory)} is encrypted with that key. "
-                    + "Restore the file from a backup, or set Secrets:Key. To start without the history, move the database to another folder."
+                    + "Restore the file from a backup, or set Secrets:Key. To start without the history, move the database away."
             );
         string text =
             setting
             ?? PrivateFile.ReadOrCreate(path, static () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)));
         return Read(text)
             ?? throw new InvalidDataException(
-                $"{(setting is null ? path : "the setting Secrets:Key")} is not a valid key: expected {SecretCipher.KeyBytes} bytes in Base64. "
+                $"{(setting is null ? path : "the setting Secrets:Key")} is not a key: expected {SecretCipher.KeyBytes} bytes in Base64. "
                     + "Restore the key of this database."
             );
     }
