@@ -330,7 +330,7 @@ static class RunCommand
             environment[pair[..at]] = pair[(at + 1)..];
             if (pair.Length - at - 1 < SecretMask.Shortest)
                 Output.Warning(
-                    $"--secret {pair[..at]}: a value with fewer than {SecretMask.Shortest} characters cannot be masked; it occurs in any text"
+                    $"--secret {pair[..at]}: a value with fewer than {SecretMask.Shortest} characters cannot be masked"
                 );
         }
         return environment;

@@ -131,8 +131,8 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
             `--authority FILE` writes its certificate; set `SSL_CERT_FILE=FILE` in Sendoff's environment to
             trust it. `slow-dns` needs a resolver that does not respond, so only the tests include it.
 
-            Times are for the default deadline. "Body truncated" is `truncated: true`: Sendoff reads at most 10 MiB
-            of a body and keeps 64 KiB.
+            Times are for the default deadline. "Body truncated" is `truncated: true`: Sendoff reads at most
+            10 MiB of a body and keeps 64 KiB.
 
             """.ReplaceLineEndings("\n")
         );
