@@ -34,7 +34,7 @@ public sealed class SourceReadingTests
     }
 
     [Theory]
-    [InlineData("  - { uses: ./none.mjs }", "the step 'none' uses ./none.mjs, and there is no such file")]
+    [InlineData("  - { uses: ./none.mjs }", "the step 'none' uses ./none.mjs, which does not exist")]
     [InlineData("  - { uses: ./source.mjs, key: a }", "an event source has no 'key'")]
     [InlineData("  - { uses: ./source.mjs, name: a b }", "'a b' cannot be the name of an event source")]
     [InlineData("  - { uses: ./source.mjs }\n  - { uses: ./source.mjs }", "two event sources are named 'source'")]
