@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Sendoff.Engine.Runs;
-using Sendoff.Server.Api;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Sources;
