@@ -119,7 +119,7 @@ public sealed class ShutdownTests : IDisposable
         // One that comes within a second is taken for the same.
         for (int i = 0; i < 100 && !ended.IsCompleted; i++)
         {
-            server.Signal("TERM");
+            server.SignalIfAlive("TERM");
             await Task.WhenAny(ended, Task.Delay(300));
         }
         Assert.Equal(128 + 15, await ended);

@@ -140,6 +140,8 @@ const responses = /** @type {[string, string, any[] | null][]} */ ([
   ['a function', '{ body: () => 1 }', null],
   ['a status that is none', '{ status: 1000 }', null],
   ['text instead of options', '"text"', null],
+  ['headers at the limit', `{ headers: { a: "x".repeat(${64 * 1024 - 5}) } }`, [200, '', undefined]],
+  ['headers over the limit', `{ headers: { a: "x".repeat(${64 * 1024 - 4}) } }`, null],
 ]);
 for (const [what, options, expected] of responses) test(`$respond with ${what}`, async () => {
   for (const files of [

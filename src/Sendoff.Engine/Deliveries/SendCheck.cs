@@ -12,16 +12,18 @@ internal static class SendCheck
             ? $"a body of {send.Body.Length:N0} bytes, over the limit of {limits.SendBodyBytes:N0} (setting Sends:MaxBodyBytes)"
         : send.Url.Length > limits.SendUrlBytes
             ? $"a URL of {send.Url.Length:N0} bytes, over the limit of {limits.SendUrlBytes:N0} (setting Sends:MaxUrlBytes)"
-        : send.HeaderBytes is var bytes && bytes > limits.SendHeaderBytes
-            ? $"headers of {bytes:N0} bytes, over the limit of {limits.SendHeaderBytes:N0} (setting Sends:MaxHeaderBytes)"
+        : FaultOfHeaders(send.Headers, limits) is { } fault ? fault
         : SendKinds.KindOf(send.Url) is var kind and not SendKind.Http ? FaultOfOther(send, kind)
         : !HttpSyntax.IsMethod(send.Method) ? "a method that is not an HTTP token"
         : !HttpSyntax.IsUrl(send.Url) ? "a URL that is not an absolute http or https URL with a host"
-        : FaultOfHeaders(send.Headers);
+        : null;
 
-    /// <summary>The error in header lines; null if they are valid.</summary>
-    public static string? FaultOfHeaders(IReadOnlyList<Header> headers)
+    /// <summary>The error in the header lines of a send or a response; null if they are valid.</summary>
+    public static string? FaultOfHeaders(IReadOnlyList<Header> headers, EngineLimits limits)
     {
+        int bytes = Header.BytesOf(headers);
+        if (bytes > limits.SendHeaderBytes)
+            return $"headers of {bytes:N0} bytes, over the limit of {limits.SendHeaderBytes:N0} (setting Sends:MaxHeaderBytes)";
         foreach (var (name, value) in headers)
         {
             if (!HttpSyntax.IsToken(name))
@@ -38,8 +40,7 @@ internal static class SendCheck
             return "a method other than SEND, which all destinations except http use";
         if (send.Url.AsSpan().ContainsAnyExceptInRange('!', '~'))
             return "a URL that is not ASCII";
-        return FaultOfHeaders(send.Headers)
-            ?? kind switch
+        return kind switch
             {
                 SendKind.Email => send.Url == "email:" ? EmailSender.FaultOf(send.Body) : "an email with another URL than email:",
                 SendKind.Emit => JsonSyntax.IsValue(send.Body.Span) ? null : "an emitted event that is not JSON",

@@ -16,7 +16,17 @@ public enum DeliveryStatus
 }
 
 /// <summary>A header line. Names keep their original case.</summary>
-public readonly record struct Header(string Name, string Value);
+public readonly record struct Header(string Name, string Value)
+{
+    /// <summary>Bytes of header lines, each with its colon, space and line ending.</summary>
+    internal static int BytesOf(IReadOnlyList<Header> headers)
+    {
+        int bytes = 0;
+        for (int i = 0; i < headers.Count; i++)
+            bytes += headers[i].Name.Length + headers[i].Value.Length + 4;
+        return bytes;
+    }
+}
 
 /// <summary>A validated send with the final method, URL, headers and body from the harness (A4-A7). <paramref name="Url"/> is absolute http
 /// or https, without userinfo and fragment, or names another kind of destination (<see cref="SendKind"/>).</summary>
@@ -28,20 +38,8 @@ public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> H
     /// <summary>This copy of the record omits headers and body.</summary>
     public bool HeadersLeftOut { get; init; }
 
-    /// <summary>Bytes of the header lines, each with its colon, space and line ending.</summary>
-    internal int HeaderBytes
-    {
-        get
-        {
-            int bytes = 0;
-            for (int i = 0; i < Headers.Count; i++)
-                bytes += Headers[i].Name.Length + Headers[i].Value.Length + 4;
-            return bytes;
-        }
-    }
-
     /// <summary>Bytes of method, URL, headers and body, counted as in the harness (A9).</summary>
-    internal int Bytes => Method.Length + Url.Length + HeaderBytes + Body.Length;
+    internal int Bytes => Method.Length + Url.Length + Header.BytesOf(Headers) + Body.Length;
 
     /// <summary>Adds a header line, unless the name exists.</summary>
     internal HttpSend WithDefault(string name, string value) =>

@@ -304,7 +304,7 @@ internal sealed partial class WorkerJob
         RequireRun();
         if (status == 0)
             throw new WorkerProtocolException("a response without a status");
-        if (headers is not null && SendCheck.FaultOfHeaders(headers) is { } fault)
+        if (headers is not null && SendCheck.FaultOfHeaders(headers, limits) is { } fault)
             throw new WorkerProtocolException(fault);
         // The first response is used; it may have been sent already.
         if (run.Response is not null)

@@ -58,10 +58,13 @@ sealed class SaidLines
 static class Signals
 {
     /// <param name="name">The name, such as <c>TERM</c>.</param>
-    public static void Send(int process, string name, bool toGroup = false)
+    public static void Send(int process, string name, bool toGroup = false) => Assert.True(TrySend(process, name, toGroup));
+
+    /// <summary>Returns false if the process has ended.</summary>
+    public static bool TrySend(int process, string name, bool toGroup = false)
     {
         using var kill = Process.Start("/bin/sh", ["-c", $"kill -s {name} -- {(toGroup ? "-" : "")}{process}"]);
         kill.WaitForExit();
-        Assert.Equal(0, kill.ExitCode);
+        return kill.ExitCode == 0;
     }
 }

@@ -156,6 +156,9 @@ sealed class ServerProcess : IAsyncDisposable
     /// <summary>Sends a signal such as <c>TERM</c>, to the whole process group if it was started by <c>setsid</c>.</summary>
     public void Signal(string name, bool toGroup = false) => Signals.Send(process.Id, name, toGroup);
 
+    /// <summary>The same, to a server that may have ended.</summary>
+    public void SignalIfAlive(string name) => Signals.TrySend(process.Id, name);
+
     /// <summary>Waits for a line of its output that contains the text.</summary>
     public Task<string> SaysAsync(string text) => said.WaitForAsync(text).WithinLimitAsync();
 

@@ -48,6 +48,7 @@ public sealed class ForgedFrameTests
     [InlineData("frame(26, { run: 1, status: 'succeeded', durationMs: -1 })")]
     [InlineData("frame(24, { run: 1, status: 200, headers: [['a', '1\\r\\nb: 2']] }, '')")]
     [InlineData("frame(24, { run: 1, status: 200, headers: [['a b', '1']] }, '')")]
+    [InlineData("frame(24, { run: 1, status: 200, headers: [['a', 'x'.repeat(64 * 1024 - 4)]] }, '')")]
     [InlineData("frame(26, { run: 1, status: 'succeeded', durationMs: 1, hold: { kind: 'delay', step: 0, runs: 1, ms: 1 } })")]
     [InlineData(
         "frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); frame(26, { run: 1, status: 'succeeded', "

@@ -2,6 +2,7 @@
 // $respond (E7): checks the response that a step gives and writes it to the server.
 import { bufferFrom, captureStackTrace, isInteger, joinBuffers, keys, later, lower, resolve, toJson, types } from './globals.mjs';
 import { RESPOND, coded } from './frames.mjs';
+import { headerBytes } from './httpSyntax.mjs';
 import { asData } from './plain.mjs';
 import { findBadType, inUtf8, whyLeftOut } from './responseHeaders.mjs';
 import { holdsJson, invalid, readHeaders, show } from './send.mjs';
@@ -61,6 +62,8 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   if (bad !== null) return refused(`the content type ${show(bad)} is not one media type such as text/html; charset=utf-8`);
   if (type !== '' && headers.contentType === undefined) list[list.length] = ['content-type', type];
   if (typeof options.body === 'string') nameUtf8(list, call);
+  const bytes = headerBytes(list), most = worker.limits.headerBytes;
+  if (bytes > most) return refused(`its headers have ${bytes} bytes in all, over the limit of ${most} (setting Sends:MaxHeaderBytes)`);
   const head = `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`;
   call.run.responded = true;
   if (stream !== null) return respondWith(call, head, stream);
