@@ -41,14 +41,14 @@ internal static class SendCheck
         if (send.Url.AsSpan().ContainsAnyExceptInRange('!', '~'))
             return "a URL that is not ASCII";
         return kind switch
-            {
-                SendKind.Email => send.Url == "email:" ? EmailSender.FaultOf(send.Body) : "an email with another URL than email:",
-                SendKind.Emit => JsonSyntax.IsValue(send.Body.Span) ? null : "an emitted event that is not JSON",
-                SendKind.Source => SourceEvents.IsEvent(send.Body) ? null : "an event of a source that is not JSON",
-                SendKind.Sse => SendKinds.ChannelOf(send.Url).Any(char.IsControl) ? "a channel with control characters"
-                : Utf8.IsValid(send.Body.Span) ? null
-                : "a payload that is not UTF-8",
-                _ => S3Object.IsUrl(send.Url) && Utf8.IsValid(send.Body.Span) ? null : "an object without its bucket, or that is not UTF-8",
-            };
+        {
+            SendKind.Email => send.Url == "email:" ? EmailSender.FaultOf(send.Body) : "an email with another URL than email:",
+            SendKind.Emit => JsonSyntax.IsValue(send.Body.Span) ? null : "an emitted event that is not JSON",
+            SendKind.Source => SourceEvents.IsEvent(send.Body) ? null : "an event of a source that is not JSON",
+            SendKind.Sse => SendKinds.ChannelOf(send.Url).Any(char.IsControl) ? "a channel with control characters"
+            : Utf8.IsValid(send.Body.Span) ? null
+            : "a payload that is not UTF-8",
+            _ => S3Object.IsUrl(send.Url) && Utf8.IsValid(send.Body.Span) ? null : "an object without its bucket, or that is not UTF-8",
+        };
     }
 }

@@ -329,9 +329,7 @@ static class RunCommand
                 throw new CommandException($"--secret {pair}: expected NAME=VALUE", ExitCode.Usage);
             environment[pair[..at]] = pair[(at + 1)..];
             if (pair.Length - at - 1 < SecretMask.Shortest)
-                Output.Warning(
-                    $"--secret {pair[..at]}: a value with fewer than {SecretMask.Shortest} characters cannot be masked"
-                );
+                Output.Warning($"--secret {pair[..at]}: a value with fewer than {SecretMask.Shortest} characters cannot be masked");
         }
         return environment;
     }
