@@ -47,7 +47,13 @@ internal static class WorkflowActions
             await store.GetWorkflowAsync(name, ct) is not { } workflow
             || await store.GetVersionAsync(workflow.Id, version, ct) is not { } old
         )
-            return VersionsPage(name, null, null, [new($"There is no version {version} of this workflow.")], StatusCodes.Status404NotFound);
+            return VersionsPage(
+                name,
+                null,
+                null,
+                [new($"Version {version} of this workflow does not exist.")],
+                StatusCodes.Status404NotFound
+            );
         var result = await changes.DeployAsync(name, old.Files, ct);
         return result.Workflow is null
             ? VersionsPage(name, null, null, result.Problems, StatusOf(true))
