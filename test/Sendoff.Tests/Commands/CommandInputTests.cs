@@ -143,7 +143,7 @@ public sealed class CommandInputTests : IDisposable
             { "import @/workflow --answers @/nothing", "cannot be read" },
             { "import @/workflow --answers @/workflow", "cannot be read" },
             { "import @/workflow --components @/nothing", "--components" },
-            { "import @/workflow --components @/event.json", "this folder does not exist" },
+            { "import @/workflow --components @/event.json", "there is no such folder" },
             { "types @/nothing", "this folder does not exist" },
             { "types @/event.json", "this folder does not exist" },
             { "events send a @/nothing", "this file does not exist" },
