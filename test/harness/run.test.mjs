@@ -469,14 +469,14 @@ test('The stack of a cause is recorded, and gives the line where the error itsel
   assert.deepEqual([error.line, error.column], [1, 15]);
 });
 
-test('A string that answers a request has a content type with its charset, unless it is given one', async () => {
+test('A string that answers a request has a content type with its charset', async () => {
   const result = await once(
     '$respond({ body: "Grüße ✓" }); $respond({ body: "{\\"a\\":1}" }); $respond({ body: "[1]" }); $respond({ body: "{no" }); '
       + '$respond({ body: "<p>", headers: { "Content-Type": "text/html" } }); $respond({ body: "" })');
   const [text, json] = ['text/plain; charset=utf-8', 'application/json; charset=utf-8'];
   assert.deepEqual(
     result.responses.map(each => each.headers.map((/** @type {string[]} */ line) => line[1])),
-    [[text], [json], [json], [text], ['text/html'], []]);
+    [[text], [json], [json], [text], ['text/html; charset=utf-8'], []]);
 });
 
 test('A header that a response cannot carry is warned of, and is not in the record', async () => {
