@@ -85,12 +85,12 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
     async ValueTask<TurnPart> EnterAsync(long key, CancellationToken ct)
     {
         var turn = turns.GetOrAdd(key, static _ => new());
-        if (!turn.TryEnter())
+        if (!TryEnter(turn))
         {
             await turn.Asking.WaitAsync(ct).ConfigureAwait(false);
             try
             {
-                while (!turn.TryEnter())
+                while (!TryEnter(turn))
                     await AskAsync(key, turn, ct).ConfigureAwait(false);
             }
             finally
@@ -100,6 +100,9 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
         }
         return new(this, key);
     }
+
+    // Without a lease, another server may have the turn.
+    bool TryEnter(Turn turn) => store.Servers.MayBegin && turn.TryEnter();
 
     async Task AskAsync(long key, Turn turn, CancellationToken ct)
     {

@@ -46,14 +46,14 @@ public sealed class ServeCommandTests
         string[] lines = first.Said.Split('\n');
         Assert.Equal($"sendoff: starting with data in {folder.Path}", lines[0]);
         Assert.Equal(
-            ["sendoff: starting", "sendoff: creating the database", "Sendoff serves", "sendoff: deploying the samples", "  ready"],
+            ["sendoff: starting", "sendoff: creating the database", "Sendoff listens on", "sendoff: deploying the samples", "  ready"],
             lines
                 .Select(static line =>
                     Array.Find(
                         [
                             "sendoff: starting",
                             "sendoff: creating the database",
-                            "Sendoff serves",
+                            "Sendoff listens on",
                             "sendoff: deploying the samples",
                             "  ready",
                         ],

@@ -178,7 +178,7 @@ public sealed class RunCompletionTests : IDisposable
         await using var next = await RunRig.StartAsync(folder.Path);
         var end = await next.EndOfAsync(id);
         Assert.Equal((RunStatus.Failed, "not_stored"), (end.Run.Status, end.Run.Error!.Code));
-        Assert.Contains("its draft is not stored any more", end.Run.Message);
+        Assert.Contains("its draft is no longer stored", end.Run.Message);
     }
 
     [Fact]
