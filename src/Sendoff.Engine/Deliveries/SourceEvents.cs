@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Sendoff.Engine.Deliveries;
 
@@ -14,8 +16,9 @@ internal static class SourceEvents
     {
         try
         {
-            using var document = JsonDocument.Parse(body, deep);
-            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("event", out _);
+            return Utf8.IsValid(body.Span)
+                && Parse(body) is { ValueKind: JsonValueKind.Object } emitted
+                && emitted.TryGetProperty("event", out _);
         }
         catch (JsonException)
         {
@@ -26,8 +29,7 @@ internal static class SourceEvents
     /// <summary>The id for the comparison with earlier events (K3); null if there is none.</summary>
     public static string? IdOf(ReadOnlyMemory<byte> body)
     {
-        using var document = JsonDocument.Parse(body, deep);
-        if (!document.RootElement.TryGetProperty("id", out var id))
+        if (!Parse(body).TryGetProperty("id", out var id))
             return null;
         return id.ValueKind switch
         {
@@ -38,9 +40,8 @@ internal static class SourceEvents
     }
 
     /// <summary>The event for the steps, JSON.</summary>
-    public static ReadOnlyMemory<byte> EventOf(ReadOnlyMemory<byte> body)
-    {
-        using var document = JsonDocument.Parse(body, deep);
-        return System.Text.Encoding.UTF8.GetBytes(document.RootElement.GetProperty("event").GetRawText());
-    }
+    public static ReadOnlyMemory<byte> EventOf(ReadOnlyMemory<byte> body) =>
+        Encoding.UTF8.GetBytes(Parse(body).GetProperty("event").GetRawText());
+
+    static JsonElement Parse(ReadOnlyMemory<byte> body) => JsonSyntax.ParseForeign(Encoding.UTF8.GetString(body.Span), deep);
 }

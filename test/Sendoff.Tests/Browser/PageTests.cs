@@ -67,9 +67,12 @@ public sealed class PageTests(Site site)
         );
         if (await window.Page.Locator(".editor").CountAsync() > 0)
             await EditorTests.ReadyAsync(window);
-        // What the language's worker marks is looked at as well.
+        // What the language's worker marks is looked at as well. It is loaded when the code is first used.
         if (path.Contains("step=notify", StringComparison.Ordinal))
+        {
+            await EditorTests.Code(window).Locator(".view-lines").HoverAsync();
             await Expect(EditorTests.Code(window).Locator(".squiggly-inline-unnecessary").First).ToBeVisibleAsync();
+        }
         // The reference shows bars until it has read the description.
         if (name == "api")
             await Expect(Reference(window.Page).GetByRole(AriaRole.Heading, new() { Name = "Sendoff", Exact = true })).ToBeVisibleAsync();

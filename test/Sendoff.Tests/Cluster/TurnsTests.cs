@@ -3,7 +3,6 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
 using Sendoff.Engine.Cluster;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Tests.Support;
 

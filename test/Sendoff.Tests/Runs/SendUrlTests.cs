@@ -153,8 +153,9 @@ public sealed class SendUrlTests : IAsyncLifetime
     public async Task Send_that_turns_out_to_be_impossible_is_a_failed_delivery_and_the_run_is_committed()
     {
         var executor = new RunExecutor(new Careless(), TestSecrets.Concealment(), rig.Ids, new EngineLimits(), TimeProvider.System);
+        var program = new WorkerProgram("key", "wf_1", "test", 1, "", [], new Dictionary<string, string>(), 64, null);
         var accepted = await rig.AcceptAsync(version, """{"urls":[]}""");
-        var executed = await executor.ExecuteAsync(accepted.Run, version, null!, null, default);
+        var executed = await executor.ExecuteAsync(accepted.Run, version, program, null, default);
 
         Assert.Equal([DeliveryStatus.Failed, DeliveryStatus.Pending], executed.Deliveries.Select(d => d.Status));
         Assert.Equal(AttemptErrorCode.Internal, executed.Deliveries[0].Error!.Code);

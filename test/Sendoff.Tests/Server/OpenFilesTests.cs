@@ -49,7 +49,7 @@ public sealed class OpenFilesTests
         string said = await process.StandardError.ReadToEndAsync(Wait.Token);
         await process.WaitForExitAsync(Wait.Token);
         Assert.Equal(2, process.ExitCode);
-        Assert.Contains("may have 300 open files, but a server needs at least 384", said.ReplaceLineEndings(" "));
+        Assert.Contains("can have 300 open files, but a server needs at least 384", said.ReplaceLineEndings(" "));
     }
 
     [Fact]

@@ -135,7 +135,7 @@ public sealed class TokenTests(SharedServer shared) : IClassFixture<SharedServer
     }
 
     [Theory]
-    [InlineData("{\"name\":\"\"}", "has 1 to 100")]
+    [InlineData("{\"name\":\"\"}", "must have 1 to 100")]
     [InlineData("{\"name\":\"x\",\"scope\":\"all\"}", "read, write, admin")]
     public async Task A_token_that_cannot_be_made_says_why(string body, string says)
     {
