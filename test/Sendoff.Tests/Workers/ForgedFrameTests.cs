@@ -193,7 +193,7 @@ public sealed class ForgedFrameTests
         );
 
         Assert.Equal(WorkerEnd.Died, run.End);
-        Assert.Contains("64 calls", run.Message);
+        Assert.Contains("64 unanswered calls", run.Message);
     }
 
     sealed class Silent : IStepCalls
